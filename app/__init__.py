@@ -1,0 +1,1 @@
+"""The doors: HTTP API, command line. Never imports TensorFlow."""

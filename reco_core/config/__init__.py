@@ -1,0 +1,40 @@
+"""The configuration of a run: frozen pydantic models, presets, JSON Schema.
+
+`load(document)` is the one way from a JSON or YAML document to a `JobConfig`; `json_schema()` drives forms and the
+command line.
+"""
+
+from reco_core.config.loading import json_schema, load, load_file
+from reco_core.config.models import (
+    Bow,
+    Cnn,
+    EncoderConfig,
+    EvaluationConfig,
+    ExamplesConfig,
+    ExportConfig,
+    JobConfig,
+    ModelConfig,
+    Rnn,
+    TrainingConfig,
+    VariantName,
+)
+from reco_core.config.presets import PRESETS, Preset
+
+__all__ = [
+    "PRESETS",
+    "Bow",
+    "Cnn",
+    "EncoderConfig",
+    "EvaluationConfig",
+    "ExamplesConfig",
+    "ExportConfig",
+    "JobConfig",
+    "ModelConfig",
+    "Preset",
+    "Rnn",
+    "TrainingConfig",
+    "VariantName",
+    "json_schema",
+    "load",
+    "load_file",
+]

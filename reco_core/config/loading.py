@@ -1,0 +1,115 @@
+"""From a document to a `JobConfig`: preset first, then overrides; faults as JSON pointers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from reco_core.config.models import JobConfig
+from reco_core.config.presets import PRESETS
+from reco_core.errors import ConfigInvalid, FieldError
+
+
+def load(document: Mapping[str, Any]) -> JobConfig:
+    """The config that `document` describes.
+
+    Raises:
+        ConfigInvalid: an unknown preset or field, a value out of range; `errors` point at each fault.
+    """
+    preset = document.get("preset")
+    base: Mapping[str, Any] = {}
+    if preset is not None:
+        if not isinstance(preset, str) or preset not in PRESETS:
+            known = ", ".join(PRESETS)
+            raise ConfigInvalid(
+                f"unknown preset {preset!r}; choose one of: {known}",
+                [FieldError("/preset", "unknown_preset", f"choose one of: {known}")],
+            )
+        base = PRESETS[preset].overrides
+    try:
+        return JobConfig.model_validate(_merge(base, document))
+    except ValidationError as error:
+        faults = [_field_error(fault) for fault in error.errors(include_url=False)]
+        summary = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults[:3])
+        raise ConfigInvalid(f"the config is not valid: {summary}", faults) from None
+
+
+def load_file(path: Path) -> JobConfig:
+    """The config in a JSON or YAML file.
+
+    Raises:
+        ConfigInvalid: the file is missing, not JSON or YAML, or not a valid config.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path}: can't be read as a UTF-8 text file ({error})") from None
+    try:
+        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise ConfigInvalid(f"{path}: not valid {'JSON' if path.suffix == '.json' else 'YAML'}: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigInvalid(f"{path}: expected an object with fields such as `preset`, found {type(document).__name__}")
+    return load(document)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of the config, with presets listed."""
+    schema = JobConfig.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["properties"]["preset"] = {
+        "anyOf": [{"type": "string", "enum": list(PRESETS)}, {"type": "null"}],
+        "default": None,
+        "description": JobConfig.model_fields["preset"].description,
+    }
+    return schema
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, section by section; an encoder of another type replaces the whole section."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and _same_type(below, value):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _same_type(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
+    return bool(over.get("type", below.get("type")) == below.get("type"))
+
+
+def _field_error(fault: Any) -> FieldError:
+    location = [str(part) for part in fault["loc"]]
+    if location[:1] == ["encoder"] and len(location) > 1:
+        del location[1]  # pydantic puts the union's tag there; it is no part of the document
+    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in location)
+    detail = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        known = _known_fields(location[:-1])
+        close = get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return FieldError(pointer, "unknown_field", f"unknown field {location[-1]!r}; {hint}")
+    return FieldError(pointer, fault["type"], detail)
+
+
+def _known_fields(location: list[str]) -> list[str]:
+    node = json_schema()
+    root = node
+    for part in location:
+        node = node.get("properties", {}).get(part, {})
+        if "$ref" in node:
+            node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        if "oneOf" in node:
+            names = [option["$ref"].rsplit("/", 1)[1] for option in node["oneOf"]]
+            properties = [name for option in names for name in root["$defs"][option]["properties"]]
+            return sorted(set(properties))
+    return sorted(node.get("properties", {}))

@@ -1,0 +1,26 @@
+"""Named starting points. A preset holds only what differs from the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`overrides` is a config document; `summary` says in a line what it is for."""
+
+    summary: str
+    overrides: Mapping[str, Any]
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "bow": Preset("Mean of the last items: smallest and fastest.", {"encoder": {"type": "bow"}}),
+        "cnn": Preset("Convolutions over the last items: short patterns in order.", {"encoder": {"type": "cnn"}}),
+        "rnn": Preset("LSTM over the last items: order matters most.", {"encoder": {"type": "rnn"}}),
+    }
+)
+DEFAULT_PRESET = "bow"

@@ -1,0 +1,67 @@
+"""What stage 1 hands on: interactions as columns, and a report of what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """Titles and one multi-valued attribute, row i belonging to `Interactions.item_ids[i]`."""
+
+    titles: tuple[str | None, ...]
+    attribute_name: str | None  # such as "genres"
+    attributes: tuple[tuple[str, ...], ...]  # () where an item has none
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Rows in, accepted and rejected by reason, with examples of each and the mapping that was used."""
+
+    format: str
+    mapping: Mapping[str, str | None]
+    detected: bool  # whether the mapping was detected rather than given
+    rows_in: int
+    rows_accepted: int
+    rejected: Mapping[str, int]  # reason code -> count
+    examples: tuple[Mapping[str, Any], ...]  # at most 20: {file, line, code, detail}
+    users: int
+    items: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "format": self.format,
+            "mapping": dict(self.mapping),
+            "mapping_detected": self.detected,
+            "rows": {"in": self.rows_in, "accepted": self.rows_accepted, "rejected": dict(self.rejected)},
+            "examples": [dict(example) for example in self.examples],
+            "users": self.users,
+            "items": self.items,
+        }
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A log as columns, in file order (which breaks ties in time).
+
+    `users` and `items` are codes into `user_ids` and `item_ids`, which hold raw ids as text, each once, in the order of
+    their first appearance in the log; items that stand only in the item table follow, in its order.
+    """
+
+    users: NDArray[np.int32]  # [rows]
+    items: NDArray[np.int32]  # [rows]
+    timestamps: NDArray[np.int64] | None  # [rows]; None for logs that only give the order
+    ratings: NDArray[np.float32] | None  # [rows]
+    user_ids: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    item_table: ItemTable | None
+    report: LoadReport
+
+    def __len__(self) -> int:
+        return len(self.users)

@@ -1,0 +1,113 @@
+"""Typed errors of the pipeline: each names the cause and the remedy, and carries a stable snake_case code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One fault. `pointer` is an RFC 6901 JSON pointer into the config or request, or "" when none applies."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class PocketRecError(Exception):
+    """Base of all errors a user can cause or mend. `code` is part of the product; `message` is plain words."""
+
+    code: ClassVar[str] = "pipeline_failed"
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errors = tuple(errors)
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{code, message, errors: [{pointer, code, detail}]}`, the form in which a worker records it."""
+        return {"code": self.code, "message": self.message, "errors": [asdict(error) for error in self.errors]}
+
+
+class ConfigInvalid(PocketRecError):
+    """The config breaks its schema or its fields contradict each other."""
+
+    code = "validation_failed"
+
+
+class DatasetInvalid(PocketRecError):
+    """The content of a dataset is malformed; `errors` and the load report name lines and reasons."""
+
+    code = "dataset_invalid"
+
+
+class DatasetTooSmall(PocketRecError):
+    """Not enough users, items or interactions to make a train, validation and test split."""
+
+    code = "dataset_too_small"
+
+
+class DatasetTooLarge(PocketRecError):
+    """A file's own header or footer announces more than the limits allow."""
+
+    code = "dataset_too_large"
+
+
+class DatasetUnreadable(PocketRecError):
+    """The file can't be opened as the format it claims to be."""
+
+    code = "dataset_unreadable"
+
+
+class DatasetUnavailable(PocketRecError):
+    """A built-in dataset could not be downloaded, or its checksum is not the pinned one."""
+
+    code = "dataset_unavailable"
+
+
+class ArchiveRejected(PocketRecError):
+    """A zip that is unsafe to unpack."""
+
+    code = "archive_rejected"
+
+
+class SizeBudgetImpossible(PocketRecError):
+    """No variant can fit `export.max_bytes`, known before training."""
+
+    code = "size_budget_impossible"
+
+
+class Diverged(PocketRecError):
+    """The training loss became NaN or infinite."""
+
+    code = "diverged"
+
+
+class ParityFailed(PocketRecError):
+    """The float32 file doesn't rank as the trained model does."""
+
+    code = "parity_failed"
+
+
+class CheckpointMismatch(PocketRecError):
+    """A checkpoint belongs to another config, dataset or architecture."""
+
+    code = "checkpoint_mismatch"
+
+
+class Interrupted(PocketRecError):
+    """Training was asked to stop; its state is in the checkpoint written last."""
+
+    code = "interrupted"
+
+
+def error_from_dict(data: Mapping[str, Any]) -> PocketRecError:
+    """The inverse of `PocketRecError.as_dict`; an unknown code gives the base class with that code."""
+    known = {cls.code: cls for cls in PocketRecError.__subclasses__()}
+    errors = [FieldError(**error) for error in data.get("errors", ())]
+    cls = known.get(data["code"])
+    if cls is None:
+        cls = type("PocketRecError", (PocketRecError,), {"code": data["code"]})
+    return cls(data["message"], errors)

@@ -1,0 +1,1 @@
+"""Stage 6 of 7: scorer of an exported file + examples -> report."""

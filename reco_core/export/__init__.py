@@ -1,0 +1,1 @@
+"""Stage 5 of 7: trained model -> .tflite files."""

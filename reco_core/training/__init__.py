@@ -1,0 +1,1 @@
+"""Stage 4 of 7: dual encoder + examples -> trained model."""

@@ -1,0 +1,1 @@
+"""All state: datasets, jobs, events, models, blobs. Never imports TensorFlow."""
