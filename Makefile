@@ -1,0 +1,37 @@
+# Thin targets: scripts/bootstrap.py sets up, scripts/check.py checks, everything else is the `pocketrec` command.
+# The interpreter: 3.11 to 3.13, the versions for which TensorFlow 2.21 has wheels. Override with `make PYTHON=...`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$p" && break; done)
+BIN := .venv/bin
+STAMP := .venv/.pocketrec-ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(STAMP) ## Make .venv from the locked requirements (instant when nothing changed)
+
+$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml scripts/bootstrap.py
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11, 3.12 or 3.13 found on PATH; install one, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" scripts/bootstrap.py
+
+demo: $(STAMP) ## Run the main job on MovieLens-100K through the real service (ARGS="--data PATH" for your own log)
+	@exec $(BIN)/pocketrec demo $(ARGS)
+
+serve: $(STAMP) ## Start the service on this machine
+	@exec $(BIN)/pocketrec serve $(ARGS)
+
+test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all tests with coverage
+	@$(BIN)/python scripts/check.py --tests
+
+check: $(STAMP) ## The same without the tests: seconds
+	@$(BIN)/python scripts/check.py
+
+lock: ## Resolve the requirements anew into requirements/*.txt (needs uv: make setup first)
+	@"$(PYTHON)" scripts/bootstrap.py --lock
+
+clean: ## Remove .venv, .tools and all caches
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
