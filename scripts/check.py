@@ -25,13 +25,13 @@ TESTS = {"pytest": ["pytest", "--cov", "--cov-report=term:skip-covered", "--dura
 def main(arguments: list[str]) -> int:
     """Run the steps in order and print a summary."""
     os.chdir(ROOT)
-    steps = {**CHECKS, **TESTS} if arguments[:1] == ["--tests"] else CHECKS
+    steps = {**CHECKS, **TESTS} if arguments == ["--tests"] else CHECKS
     failed = []
     began = time.monotonic()
     for name, command in steps.items():
         print(f"\n== {name}: {' '.join(command)}", flush=True)
         start = time.monotonic()
-        status = subprocess.run([str(BIN / command[0]), *command[1:], *arguments[1:]], check=False).returncode
+        status = subprocess.run([str(BIN / command[0]), *command[1:]], check=False).returncode
         print(f"== {name}: {'ok' if status == 0 else f'FAILED ({status})'} in {time.monotonic() - start:.0f} s")
         if status != 0:
             failed.append(name)
