@@ -1,0 +1,212 @@
+"""`Client`: the verbs of the HTTP API, typed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from app.client.downloads import ReceivedReport, download
+from app.client.errors import Unreachable
+from app.client.models import Answer, Dataset, Event, Job, ModelVersion, Page
+from app.client.transport import Transport
+from app.client.uploads import CountingFile, SentReport, upload_file
+
+Model = TypeVar("Model", bound=Answer)
+LONG_POLL_SECONDS = 20
+SHORTEST_PAUSE = 0.3  # between two polls where the service doesn't hold them
+PATIENCE = 60.0  # seconds without any answer before a wait gives up: a service may restart meanwhile
+
+
+class Client:
+    """A connection to one PocketRec service; use it as a context manager.
+
+    Every method raises `ApiError` where the service says no and `Unreachable` where it doesn't answer.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
+        self.transport = Transport(url, api_key, transport)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.transport.close()
+
+    # Datasets
+
+    def upload_dataset(
+        self,
+        path: Path,
+        *,
+        name: str | None = None,
+        spec: Mapping[str, Any] | None = None,
+        report: SentReport | None = None,
+    ) -> Dataset:
+        """Upload the log at `path`, streamed from disk; a folder goes as a zip.
+
+        Args:
+            path: file or folder.
+            name: how to call it; by default the file's name.
+            spec: format, mapping and so on, where detection should be overridden.
+            report: called with (bytes sent, bytes in all).
+
+        Raises:
+            FileNotFoundError: there is nothing at `path`.
+        """
+        fields = {"name": name or path.resolve().name}
+        for key, value in (spec or {}).items():
+            fields[key] = value if isinstance(value, str) else json.dumps(value)
+        with upload_file(path) as source, source.open("rb") as stream:
+            counting = CountingFile(stream, source.stat().st_size, report)
+            files = {"file": (source.name, counting, "application/octet-stream")}
+            timeout = httpx.Timeout(600.0, connect=5.0)
+            answer = self.transport.request("POST", "/v1/datasets", data=fields, files=files, timeout=timeout)
+        return Dataset.model_validate(answer.json())
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """One dataset."""
+        return self._one(f"/v1/datasets/{dataset_id}", Dataset)
+
+    def datasets(self, limit: int = 20) -> list[Dataset]:
+        """The newest datasets first, at most `limit`."""
+        return self._many("/v1/datasets", Dataset, limit)
+
+    def dataset_report(self, dataset_id: str) -> dict[str, Any]:
+        """What was read: format, mapping, rows in, accepted and rejected by reason, examples with line numbers."""
+        report: dict[str, Any] = self.transport.request("GET", f"/v1/datasets/{dataset_id}/report").json()
+        return report
+
+    def wait_for_dataset(self, dataset_id: str) -> Dataset:
+        """The dataset once it is `ready` or `invalid`."""
+        for answer in self._poll(f"/v1/datasets/{dataset_id}"):
+            dataset = Dataset.model_validate(answer)
+            if dataset.status != "validating":
+                return dataset
+        raise AssertionError("polling ends only by an error")
+
+    # Jobs
+
+    def submit_job(
+        self,
+        dataset_id: str,
+        *,
+        preset: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Queue a training job on a dataset."""
+        body: dict[str, Any] = {"type": "train", "dataset_id": dataset_id}
+        optional = {"preset": preset, "config": config, "model": model, "metadata": metadata}
+        body |= {key: value for key, value in optional.items() if value is not None}
+        return Job.model_validate(self.transport.request("POST", "/v1/jobs", json=body).json())
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        return self._one(f"/v1/jobs/{job_id}", Job)
+
+    def jobs(self, limit: int = 20, status: str | None = None) -> list[Job]:
+        """The newest jobs first, at most `limit`."""
+        return self._many("/v1/jobs", Job, limit, {"status": status} if status else {})
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Ask a job to stop; it keeps its best checkpoint."""
+        return Job.model_validate(self.transport.request("POST", f"/v1/jobs/{job_id}:cancel").json())
+
+    def events(self, job_id: str, after: int = 0) -> list[Event]:
+        """All events of a job with a `seq` above `after`, oldest first."""
+        found: list[Event] = []
+        while True:
+            page = self._page(f"/v1/jobs/{job_id}/events", {"after": found[-1].seq if found else after})
+            found += [Event.model_validate(item) for item in page.data]
+            if not page.has_more or not page.data:
+                return found
+
+    def watch_job(self, job_id: str) -> Iterator[Job]:
+        """The job now and after every change, until it is finished.
+
+        Outlives restarts of the service of up to a minute.
+        """
+        for answer in self._poll(f"/v1/jobs/{job_id}"):
+            job = Job.model_validate(answer)
+            yield job
+            if job.finished:
+                return
+
+    # Models
+
+    def models(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The models, at most `limit`."""
+        return list(self._page("/v1/models", {"limit": limit}).data)
+
+    def model_versions(self, name: str) -> list[ModelVersion]:
+        """The versions of a model, newest first."""
+        return self._many(f"/v1/models/{name}/versions", ModelVersion, 100)
+
+    def model_version(self, name: str, version: int) -> ModelVersion:
+        """One version with its files."""
+        return self._one(f"/v1/models/{name}/versions/{version}", ModelVersion)
+
+    def download(self, path: str, target: Path, sha256: str | None = None, report: ReceivedReport | None = None) -> str:
+        """Fetch one file, resumable and verified: see `app.client.downloads.download`."""
+        return download(self.transport, path, target, sha256, report)
+
+    def download_bundle(self, name: str, version: int, target: Path, report: ReceivedReport | None = None) -> str:
+        """Fetch a version's `bundle.zip`; its sha256."""
+        return self.download(f"/v1/models/{name}/versions/{version}/bundle.zip", target, None, report)
+
+    # Plumbing
+
+    def ready(self) -> bool:
+        """Whether the service answers and can do its work."""
+        return self.transport.request("GET", "/readyz").status_code == 200
+
+    def _one(self, path: str, model: type[Model]) -> Model:
+        return model.model_validate(self.transport.request("GET", path).json())
+
+    def _page(self, path: str, parameters: Mapping[str, Any]) -> Page:
+        return Page.model_validate(self.transport.request("GET", path, params=dict(parameters)).json())
+
+    def _many(
+        self, path: str, model: type[Model], limit: int, parameters: Mapping[str, Any] | None = None
+    ) -> list[Model]:
+        found: list[Model] = []
+        cursor: dict[str, Any] = {}
+        while len(found) < limit:
+            asked = {**(parameters or {}), **cursor, "limit": min(limit - len(found), 100)}
+            page = self._page(path, asked)
+            found += [model.model_validate(item) for item in page.data]
+            if not page.has_more or page.next_cursor is None:
+                break
+            cursor = {"after": page.next_cursor}
+        return found
+
+    def _poll(self, path: str) -> Iterator[dict[str, Any]]:
+        """The resource at `path` now and after each change, for ever: by ETag, and by long poll where it is offered."""
+        etag: str | None = None
+        parameters: dict[str, Any] = {}
+        last_answer = time.monotonic()
+        while True:
+            began = time.monotonic()
+            try:
+                headers = {"If-None-Match": etag} if etag else {}
+                response = self.transport.request("GET", path, params=parameters, headers=headers)
+            except Unreachable:
+                if time.monotonic() - last_answer > PATIENCE:
+                    raise
+                time.sleep(1.0)
+                continue
+            last_answer = time.monotonic()
+            if response.status_code != 304:
+                etag = response.headers.get("ETag")
+                body: dict[str, Any] = response.json()
+                if "last_seq" in body:
+                    parameters = {"wait": LONG_POLL_SECONDS, "after": body["last_seq"]}
+                yield body
+            if last_answer - began < SHORTEST_PAUSE:  # the answer came at once: don't hammer
+                time.sleep(SHORTEST_PAUSE if response.status_code != 304 else 2 * SHORTEST_PAUSE)

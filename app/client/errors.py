@@ -1,0 +1,70 @@
+"""What can go wrong for a client, each with its cause and remedy in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class ClientError(Exception):
+    """Base of everything that the client raises on purpose."""
+
+
+class ApiError(ClientError):
+    """The service answered with a problem document (RFC 9457).
+
+    `code` is stable; `detail` says cause and remedy; `errors` are `{pointer, code, detail}` for each fault.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        errors: Sequence[Mapping[str, Any]] = (),
+        trace_id: str | None = None,
+    ) -> None:
+        super().__init__(detail or title)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.trace_id = trace_id
+
+    @classmethod
+    def from_body(cls, status: int, body: Any) -> ApiError:
+        """From a response's parsed body; anything but a problem document gives code `http_<status>`."""
+        if not isinstance(body, Mapping) or "code" not in body:
+            return cls(status, f"http_{status}", f"HTTP {status}", f"the service answered {status} without saying why")
+        return cls(
+            status,
+            str(body["code"]),
+            str(body.get("title", "")),
+            str(body.get("detail", body.get("message", ""))),
+            [error for error in body.get("errors") or () if isinstance(error, Mapping)],
+            body.get("trace_id"),
+        )
+
+    def lines(self) -> list[str]:
+        """The detail, then one line a fault with the place that it points at."""
+        faults = [f"{error['pointer']}: {error['detail']}" for error in self.errors if error.get("pointer")]
+        faults += [
+            f"{error.get('parameter', '')} {error['detail']}".strip()
+            for error in self.errors
+            if not error.get("pointer") and error.get("detail") and error["detail"] != self.detail
+        ]
+        return [self.detail or self.title, *(fault for fault in faults if fault not in self.detail)]
+
+
+class Unreachable(ClientError):
+    """Nothing that speaks HTTP answers at the address, or it stopped answering for too long."""
+
+
+class ChecksumMismatch(ClientError):
+    """Bytes that aren't the ones that were published. Nothing is kept of them."""
+
+
+class BundleInvalid(ClientError):
+    """A bundle whose files and manifest don't agree."""

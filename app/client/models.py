@@ -1,0 +1,109 @@
+"""What the service answers, as frozen models. Fields that a later service adds are ignored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Answer(BaseModel):
+    """Base of the models."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Dataset(Answer):
+    """An uploaded log; `status` goes from `validating` to `ready` or `invalid` and then stays."""
+
+    id: str
+    status: str
+    name: str | None = None
+    bytes: int | None = None
+    content_hash: str | None = None
+    report: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    created_at: datetime | None = None
+
+
+class Progress(Answer):
+    """`done` of `total` `unit`s of the present phase."""
+
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    eta_seconds: float | None = None
+
+
+class Artifact(Answer):
+    """One file of a result; `url` is stable and may be relative to the service's address."""
+
+    path: str
+    bytes: int
+    sha256: str
+    url: str
+
+
+class JobResult(Answer):
+    """What a job that succeeded has made."""
+
+    model: str
+    version: int
+    metrics: dict[str, Any] = {}
+    artifacts: tuple[Artifact, ...] = ()
+
+
+class Job(Answer):
+    """A pipeline run."""
+
+    id: str
+    status: str
+    type: str = "train"
+    phase: str | None = None
+    progress: Progress | None = None
+    attempt: int = 0
+    last_seq: int = 0
+    dataset_id: str | None = None
+    preset: str | None = None
+    model: str | None = None
+    error: dict[str, Any] | None = None
+    result: JobResult | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the status is a terminal one."""
+        return self.status in TERMINAL
+
+
+class Event(Answer):
+    """Something that happened to a job; `seq` rises by one per job."""
+
+    seq: int
+    type: str
+    data: dict[str, Any] = {}
+    created_at: datetime | None = None
+
+
+class ModelVersion(Answer):
+    """An immutable result of a job under a model's name."""
+
+    model: str = ""
+    version: int
+    job_id: str | None = None
+    metrics: dict[str, Any] = {}
+    artifacts: tuple[Artifact, ...] = ()
+    created_at: datetime | None = None
+
+
+class Page(Answer):
+    """One page of a list; `next_cursor` leads to the next."""
+
+    data: tuple[dict[str, Any], ...]
+    has_more: bool = False
+    next_cursor: str | None = None
