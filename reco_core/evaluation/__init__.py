@@ -1,1 +1,19 @@
 """Stage 6 of 7: scorer of an exported file + examples -> report."""
+
+from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, validation_ndcg
+from reco_core.evaluation.histories import HistoryBatch, Scorer
+from reco_core.evaluation.ranking import Ranks, mask_scores, rank_labels, top_items
+
+__all__ = [
+    "Evaluation",
+    "HistoryBatch",
+    "Metric",
+    "Ranks",
+    "Scorer",
+    "Stratum",
+    "evaluate",
+    "mask_scores",
+    "rank_labels",
+    "top_items",
+    "validation_ndcg",
+]
