@@ -1,0 +1,81 @@
+"""The stage itself: sort, split, count, index."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reco_core.config import JobConfig
+from reco_core.datasets.types import Interactions
+from reco_core.errors import DatasetTooSmall
+from reco_core.examples.split import SplitResult, leave_one_out, reference
+from reco_core.examples.timelines import RawTimelines, build_timelines, first_occurrences
+from reco_core.examples.types import Examples, ExampleSet, Timelines
+from reco_core.examples.vocabulary import build_vocabulary
+
+
+def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
+    """Timelines, split and vocabulary of a log, under the protocol of the config.
+
+    Raises:
+        DatasetTooSmall: nothing is left to train or to evaluate on.
+    """
+    raw = build_timelines(interactions, config.examples.min_timeline_length, config.examples.min_rating)
+    _require_timelines(config, interactions, raw)
+    split = _split(config, raw)
+    train = split.train
+    if not config.repeats:
+        # an item seen before is never recommended again, so there is nothing to learn from it as a label
+        train = _only(train, first_occurrences(raw.offsets, raw.codes))
+    _require_examples(split, train)
+    counts = np.bincount(raw.codes[split.in_training], minlength=len(interactions.item_ids))
+    vocabulary, index = build_vocabulary(interactions, counts)
+    timelines = Timelines(
+        offsets=raw.offsets,
+        items=index[raw.codes],
+        timestamps=raw.timestamps,
+        seen_offsets=raw.seen_offsets,
+        seen_items=index[raw.seen_codes],
+        seen_before=raw.seen_before,
+        user_ids=tuple(interactions.user_ids[code] for code in raw.users),
+    )
+    return ExampleSet(
+        protocol=config.evaluation.protocol,
+        vocabulary=vocabulary,
+        timelines=timelines,
+        train=train,
+        validation=split.validation,
+        test=split.test,
+        in_training=split.in_training,
+        dropped_users=raw.dropped_users,
+    )
+
+
+def _split(config: JobConfig, raw: RawTimelines) -> SplitResult:
+    if config.evaluation.protocol == "leave_one_out":
+        return leave_one_out(raw.offsets)
+    return reference(raw.offsets, config.examples.train_data_fraction, config.seed)
+
+
+def _only(examples: Examples, keep: np.ndarray) -> Examples:
+    kept = keep[examples.labels]
+    return Examples(examples.users[kept], examples.labels[kept])
+
+
+def _require_timelines(config: JobConfig, interactions: Interactions, raw: RawTimelines) -> None:
+    if len(raw.users) == 0:
+        rated = "" if config.examples.min_rating is None else f" rated at least {config.examples.min_rating:g}"
+        raise DatasetTooSmall(
+            f"none of the {len(interactions.user_ids)} users has {config.examples.min_timeline_length} "
+            f"interactions{rated}; give a longer log, or lower examples.min_rating"
+        )
+    if len(np.unique(raw.codes)) < 2:
+        raise DatasetTooSmall("the log holds a single item; a recommender needs at least two to choose from")
+
+
+def _require_examples(split: SplitResult, train: Examples) -> None:
+    for name, count in (("training", len(train)), ("validation", len(split.validation)), ("test", len(split.test))):
+        if count == 0:
+            raise DatasetTooSmall(
+                f"the log is too small to split: no {name} example is left; "
+                "at least one user with four or more interactions with different items is needed"
+            )

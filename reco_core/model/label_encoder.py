@@ -1,0 +1,63 @@
+"""The item table: one row per item, used for the history and for the labels alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reco_core.examples import ItemAttribute
+
+
+class LabelEncoder(keras.layers.Layer):
+    """Item representation = id embedding + mean of its attribute embeddings; and a bias per item."""
+
+    def __init__(
+        self, items: int, dim: int, attribute: ItemAttribute | None, item_bias: bool, seed: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.items = items
+        self.dim = dim
+        self.item_bias = item_bias
+        self._seed = seed
+        self._attribute = attribute
+        self.embeddings: Any = None
+        self.attribute_embeddings: Any = None
+        self.bias: Any = None
+
+    def build(self, input_shape: Any = None) -> None:
+        """Create the tables."""
+        scale = self.dim**-0.5
+        self.embeddings = self.add_weight(
+            name="embeddings",
+            shape=(self.items, self.dim),
+            initializer=keras.initializers.RandomNormal(stddev=scale, seed=self._seed),
+        )
+        if self._attribute is not None:
+            self.attribute_embeddings = self.add_weight(
+                name="attribute_embeddings",
+                shape=(len(self._attribute.values), self.dim),
+                initializer=keras.initializers.RandomNormal(stddev=scale, seed=self._seed + 1),
+            )
+        if self.item_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.items,), initializer="zeros")
+        super().build(input_shape)
+
+    def rows(self) -> Any:
+        """float32 [items, dim]: index i stands in row i - 1. Padding has no row, so nothing of it can be learned."""
+        rows = self.embeddings.value
+        return rows if self._attribute is None else rows + self._attribute_means(self._attribute)
+
+    def biases(self) -> Any:
+        """float32 [items]; zeros where the config has no item bias."""
+        return self.bias.value if self.item_bias else tf.zeros([self.items])
+
+    def _attribute_means(self, attribute: ItemAttribute) -> Any:
+        counts = np.diff(attribute.offsets)[1:]
+        rows = np.repeat(np.arange(self.items), counts)
+        # genres of item 0: Action, Crime -> (embedding of Action + embedding of Crime) / 2
+        gathered = tf.gather(self.attribute_embeddings.value, attribute.indices)
+        weights = (1.0 / np.maximum(counts, 1)).astype(np.float32)
+        return tf.math.unsorted_segment_sum(gathered, rows, self.items) * weights[:, None]
