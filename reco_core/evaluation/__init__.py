@@ -1,19 +1,26 @@
 """Stage 6 of 7: scorer of an exported file + examples -> report."""
 
+from reco_core.evaluation.baselines import BASELINES
+from reco_core.evaluation.compare import Comparison, compare
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
 from reco_core.evaluation.ranking import Ranks, mask_scores, rank_labels, top_items
+from reco_core.evaluation.report import report
 
 __all__ = [
+    "BASELINES",
+    "Comparison",
     "Evaluation",
     "HistoryBatch",
     "Metric",
     "Ranks",
     "Scorer",
     "Stratum",
+    "compare",
     "evaluate",
     "mask_scores",
     "rank_labels",
+    "report",
     "top_items",
     "validation_ndcg",
 ]

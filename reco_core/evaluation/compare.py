@@ -1,0 +1,73 @@
+"""Two models side by side: the paired bootstrap over users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reco_core.evaluation.bootstrap import Interval, intervals, per_user, resampled_ratios
+from reco_core.evaluation.evaluate import Evaluation
+from reco_core.evaluation.metrics import higher_is_better, metric_values
+
+Verdict = Literal["better", "worse", "not distinguishable"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The first model's figure minus the second's, and what that says of the first."""
+
+    difference: float
+    ci95: Interval
+    verdict: Verdict
+
+
+def compare(
+    first: Evaluation | Sequence[Evaluation],
+    second: Evaluation | Sequence[Evaluation],
+    metrics: Iterable[str] = ("recall@10", "ndcg@10"),
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Compare on the same examples. Several evaluations of one model (its seeds) are averaged per example first.
+
+    Raises:
+        ValueError: the evaluations don't cover the same examples.
+    """
+    ours, theirs = _runs(first), _runs(second)
+    users = ours[0].example_users
+    for run in (*ours, *theirs):
+        if run.split != ours[0].split or not np.array_equal(run.example_users, users):
+            raise ValueError("only evaluations of the same examples can be compared; rank the same split with both")
+    names = tuple(metrics)
+    values = np.stack([_mean(name, ours) - _mean(name, theirs) for name in names], axis=1)
+    sums, counts = per_user(users, values), per_user(users, np.ones((len(users), 1)))
+    same_group = np.zeros(len(names), np.intp)
+    found = intervals(resampled_ratios(sums, counts, same_group, samples, seed))
+    differences = values.mean(axis=0).tolist()
+    return {
+        name: Comparison(difference, interval, _verdict(interval, higher_is_better(name)))
+        for name, difference, interval in zip(names, differences, found, strict=True)
+    }
+
+
+def _runs(evaluations: Evaluation | Sequence[Evaluation]) -> tuple[Evaluation, ...]:
+    return (evaluations,) if isinstance(evaluations, Evaluation) else tuple(evaluations)
+
+
+def _mean(name: str, runs: tuple[Evaluation, ...]) -> NDArray[np.float64]:
+    total = np.zeros(len(runs[0].ranks))
+    for run in runs:
+        total += metric_values(name, run.ranks)
+    return total / len(runs)
+
+
+def _verdict(interval: Interval, higher_wins: bool) -> Verdict:
+    low, high = interval
+    if low <= 0 <= high:
+        return "not distinguishable"
+    return "better" if (low > 0) == higher_wins else "worse"
