@@ -1,0 +1,61 @@
+"""Promoted checkpoints: the state from which another machine can go on with a job."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from registry import ids, tables
+from registry.database import now
+from registry.files import record_blob
+from registry.job_rows import announce, fenced
+from registry.records import Blob, Checkpoint, Claim, build
+
+_checkpoints = tables.checkpoints
+
+
+def promote_checkpoint(
+    session: Session,
+    claim: Claim,
+    sha256: str,
+    bytes: int,  # noqa: A002
+    epoch: int,
+    step: int,
+) -> Checkpoint:
+    """Make a checkpoint, already in the blob store, the one to resume from. Raises LeaseLost.
+
+    It counts as progress if it is further than every earlier one: `epoch` epochs and `step` steps of the next are done.
+    """
+    moment = now(session)
+    job = fenced(session, claim, moment)
+    before = latest_checkpoint(session, job.id)
+    checkpoint = Checkpoint(
+        id=ids.new("ckpt"),
+        job_id=job.id,
+        fence=claim.fence,
+        attempt=job.attempt,
+        sha256=sha256,
+        bytes=bytes,
+        epoch=epoch,
+        step=step,
+        created_at=moment,
+    )
+    record_blob(session, Blob(sha256, bytes), moment)
+    session.execute(insert(_checkpoints).values(**vars(checkpoint)))
+    if before is None or (before.epoch, before.step) < (epoch, step):
+        job = fenced(session, claim, moment, attempts_without_progress=0)
+        announce(session, job, "job.checkpointed", {"epoch": epoch, "step": step, "attempt": job.attempt})
+    return checkpoint
+
+
+def latest_checkpoint(session: Session, job_id: str) -> Checkpoint | None:
+    """The furthest checkpoint that any attempt promoted; of equals the newest."""
+    columns = _checkpoints.c
+    query = (
+        select(_checkpoints)
+        .where(columns.job_id == job_id)
+        .order_by(columns.epoch.desc(), columns.step.desc(), columns.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).mappings().one_or_none()
+    return None if row is None else build(Checkpoint, row)

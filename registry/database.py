@@ -1,0 +1,162 @@
+"""The connection to SQLite or PostgreSQL, its transactions and its schema."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
+from sqlalchemy.orm import Session
+
+from registry.errors import UnsupportedDatabase
+from registry.records import DEFAULT_PROJECT
+from registry.tables import projects
+from registry.upsert import insert_if_absent
+
+BUSY_TIMEOUT_SECONDS = 30.0
+_CLOCK = "pocketrec_clock"
+_READ_ONLY = "pocketrec_read_only"
+
+
+class Database:
+    """One pool of connections. `read()` and `write()` give sessions; nothing is opened before the first of them.
+
+    `clock` replaces the database's time, so that tests can move it.
+    """
+
+    def __init__(self, url: str | URL, *, clock: Callable[[], datetime] | None = None) -> None:
+        self.url = _with_driver(make_url(url))
+        self.dialect = self.url.get_backend_name()
+        self._clock = clock
+        engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
+        self.engine: Engine = engine
+        self._read_engine = engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading one consistent state; the database refuses writes in it."""
+        with Session(self._read_engine, autoflush=False, info=self._info()) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose work is committed at the end of the block, or rolled back if it raises.
+
+        Keep it short: on SQLite it holds the one write lock from its first statement on.
+        """
+        with Session(self.engine, autoflush=False, info=self._info()) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision and make the default project. Many processes may do so at once."""
+        from registry.migrations.run import upgrade
+
+        if self.dialect == "sqlite" and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        with self.engine.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('pocketrec.migrate'))"))
+            upgrade(connection)
+        with self.write() as session:
+            insert_if_absent(session, projects, id=DEFAULT_PROJECT, created_at=now(session))
+
+    def ping(self) -> None:
+        """Raise SQLAlchemyError when the database can't be reached or has no schema yet."""
+        with self.read() as session:
+            session.execute(text("SELECT 1 FROM projects"))
+
+    def dispose(self) -> None:
+        """Close all idle connections."""
+        self.engine.dispose()
+
+    def _info(self) -> dict[str, Any]:
+        return {_CLOCK: self._clock}
+
+
+def now(session: Session) -> datetime:
+    """The time that leases are measured by, aware and in UTC: the database's on PostgreSQL, this machine's on SQLite.
+
+    Not the start of the transaction, which may have waited for a lock since.
+    """
+    clock: Callable[[], datetime] | None = session.info.get(_CLOCK)
+    if clock is not None:
+        return clock()
+    if session.get_bind().dialect.name == "postgresql":
+        moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def _with_driver(url: URL) -> URL:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise UnsupportedDatabase(
+                "SQLite in memory can't be shared between processes; name a file: sqlite:///path.db"
+            )
+        return url.set(drivername="sqlite+pysqlite")
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise UnsupportedDatabase(f"database_url names {backend!r}; expected sqlite:///path or postgresql://user@host/name")
+
+
+_serializer = partial(json.dumps, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url, pool_pre_ping=True, pool_size=10, max_overflow=40, json_serializer=_serializer, hide_parameters=True
+    )
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=40,
+        json_serializer=_serializer,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver must not open transactions of its own: it would make them deferred, and a deferred transaction that
+    # reads and then writes fails at once with "database is locked", whatever the busy timeout.
+    connection.isolation_level = None
+    _enable_wal(connection)
+    # FULL: in WAL mode NORMAL may lose the last commits on a power cut; a job that was answered 202 must not vanish.
+    for pragma in ("foreign_keys=ON", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _enable_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL. SQLite doesn't wait for its lock here when several processes do it at once, so we do."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal":
+                return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+        if time.monotonic() > give_up:
+            raise UnsupportedDatabase("SQLite can't use write-ahead logging here; keep the file on a local disk")
+        threading.Event().wait(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = bool(connection.get_execution_options().get(_READ_ONLY))
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

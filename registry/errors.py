@@ -1,0 +1,57 @@
+"""What the registry refuses, with the stable snake_case code that the doors show."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RegistryError(Exception):
+    """Base of the registry's errors. `message` is plain words and safe to show."""
+
+    code: ClassVar[str] = "registry_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotFound(RegistryError):
+    """No such object, or it belongs to another project; the two are told apart nowhere."""
+
+    code = "not_found"
+
+
+class InvalidName(RegistryError):
+    """A name that is not a slug, or holds control characters."""
+
+    code = "invalid_name"
+
+
+class DatasetNotReady(RegistryError):
+    """The dataset is still being validated, or is invalid."""
+
+    code = "dataset_not_ready"
+
+
+class LeaseLost(RegistryError):
+    """The claim is stale: its job has ended, was released, or another worker holds it. Stop work and write nothing."""
+
+    code = "lease_lost"
+
+
+class BlobMissing(RegistryError):
+    """No blob of this sha256 is in the store."""
+
+    code = "blob_missing"
+
+
+class BlobCorrupt(RegistryError):
+    """The bytes in the store don't have the sha256 they are filed under."""
+
+    code = "artifact_corrupt"
+
+
+class UnsupportedDatabase(RegistryError):
+    """The database URL names something other than SQLite or PostgreSQL."""
+
+    code = "unsupported_database"

@@ -1,0 +1,160 @@
+"""Who works on which job: claim, heartbeat, and what becomes of jobs whose worker fell silent.
+
+A lease is a time; a fence is a number that grows with each claim. The time says when others may take the job, the
+number makes every write of an earlier holder fail, however late it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from registry import tables
+from registry.database import now
+from registry.job_rows import announce, claimable, end_attempt, fenced, finish, lease_expired, write
+from registry.jobs import worker_lost
+from registry.records import Claim
+
+_jobs = tables.jobs
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """What one pass of the reaper found: ids to publish (oldest first), and jobs that it ended."""
+
+    publish: tuple[str, ...]
+    cancelled: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def claim(
+    session: Session,
+    *,
+    job_id: str | None = None,
+    worker: str,
+    lease_seconds: float,
+    queues: Sequence[str] = ("default",),
+    max_attempts_without_progress: int = 3,
+) -> Claim | None:
+    """Take `job_id`, or without one the oldest claimable job of `queues`, for `lease_seconds`. None if there is none.
+
+    Claimable: queued, or running with a lease that has run out or was released; not asked to cancel, and not yet given
+    up on. Of any number of concurrent calls for a job one gets it. `queues` doesn't limit a claim by id.
+    """
+    moment = now(session)
+    free = and_(claimable(moment), _jobs.c.attempts_without_progress < max_attempts_without_progress)
+    wanted = _jobs.c.id == (_oldest(free, queues) if job_id is None else job_id)
+    job = write(
+        session,
+        and_(wanted, free),
+        moment,
+        to="running",
+        fence=_jobs.c.fence + 1,
+        attempt=_jobs.c.attempt + 1,
+        attempts_without_progress=_jobs.c.attempts_without_progress + 1,
+        lease_until=moment + timedelta(seconds=lease_seconds),
+        worker=worker,
+        progress=None,
+        started_at=func.coalesce(_jobs.c.started_at, moment),
+    )
+    if job is None:
+        return None
+    end_attempt(session, job, moment, "lost")
+    session.execute(
+        insert(tables.attempts).values(
+            job_id=job.id, number=job.attempt, fence=job.fence, worker=worker, outcome="running", started_at=moment
+        )
+    )
+    kind = "job.started" if job.attempt == 1 else "job.resumed"
+    job = announce(session, job, kind, {"attempt": job.attempt, "worker": worker})
+    return Claim(job=job, fence=job.fence, worker=worker)
+
+
+def heartbeat(session: Session, claim: Claim, lease_seconds: float) -> bool:
+    """Renew the lease; whether the worker is asked to cancel. Raises LeaseLost."""
+    moment = now(session)
+    job = fenced(session, claim, moment, lease_until=moment + timedelta(seconds=lease_seconds))
+    return job.cancel_requested_at is not None
+
+
+def expired(session: Session) -> list[str]:
+    """Ids of running jobs whose lease has run out, oldest first."""
+    query = select(_jobs.c.id).where(lease_expired(now(session))).order_by(_jobs.c.id)
+    return list(session.execute(query).scalars())
+
+
+def waiting(session: Session, queues: Sequence[str] = ("default",)) -> int:
+    """How many jobs of `queues` could be claimed now."""
+    query = select(func.count()).select_from(_jobs).where(claimable(now(session)), _jobs.c.queue.in_(queues))
+    return session.execute(query).scalar_one()
+
+
+def due(session: Session, *, limit: int, republish_seconds: float, max_attempts_without_progress: int = 3) -> list[str]:
+    """Take note that at most `limit` claimable jobs, oldest first, are published now, and return their ids.
+
+    Due are those that nobody has published for `republish_seconds`. Publish them after the commit; if that fails, they
+    come again after the same time.
+    """
+    moment = now(session)
+    columns = _jobs.c
+    wanted = (
+        select(columns.id)
+        .where(
+            claimable(moment),
+            columns.attempts_without_progress < max_attempts_without_progress,
+            columns.published_at <= moment - timedelta(seconds=republish_seconds),
+        )
+        .order_by(columns.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(session.execute(wanted).scalars())
+    # Not a state of the job that anybody watches, so no new revision.
+    session.execute(update(_jobs).where(columns.id.in_(ids)).values(published_at=moment))
+    return ids
+
+
+def reap(session: Session, *, limit: int, republish_seconds: float, max_attempts_without_progress: int = 3) -> Reaped:
+    """One pass: end what nobody will work on again, and say which jobs to publish (see `due`).
+
+    Among jobs whose lease has run out, those asked to cancel become `cancelled`, and those that
+    `max_attempts_without_progress` attempts in a row left without progress fail as `worker_lost`.
+    """
+    moment = now(session)
+    silent = lease_expired(moment)
+    spent = and_(silent, _jobs.c.attempts_without_progress >= max_attempts_without_progress)
+    asked = and_(silent, _jobs.c.cancel_requested_at.is_not(None))
+    cancelled = _finish_all(session, asked, "cancelled")
+    error = worker_lost(max_attempts_without_progress)
+    failed = _finish_all(session, spent, "failed", error=error)
+    publish = due(
+        session,
+        limit=limit,
+        republish_seconds=republish_seconds,
+        max_attempts_without_progress=max_attempts_without_progress,
+    )
+    return Reaped(tuple(publish), cancelled, failed)
+
+
+def _oldest(free: ColumnElement[bool], queues: Sequence[str]) -> ColumnElement[str]:
+    # SKIP LOCKED: two slots that look at the same time take two jobs, instead of one waiting for the other's.
+    # SQLite has no such clause and needs none: it has one writer.
+    candidate = select(_jobs.c.id).where(free, _jobs.c.queue.in_(queues)).order_by(_jobs.c.id).limit(1)
+    return candidate.with_for_update(skip_locked=True).scalar_subquery()
+
+
+def _finish_all(
+    session: Session,
+    condition: ColumnElement[bool],
+    to: Literal["failed", "cancelled"],
+    *,
+    error: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    ids = session.execute(select(_jobs.c.id).where(condition).order_by(_jobs.c.id)).scalars().all()
+    ended = (finish(session, and_(_jobs.c.id == id_, condition), to, error=error, lost=True) for id_ in ids)
+    return tuple(job.id for job in ended if job is not None)

@@ -1,0 +1,1 @@
+"""Alembic migrations; `run.upgrade` applies them, without an alembic.ini."""

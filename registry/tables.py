@@ -1,0 +1,286 @@
+"""The schema. Core tables and not mapped classes: every write is a single statement with its condition, so there is no
+identity map that could hold a stale row. Only the module that owns a table writes it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in UTC. SQLite keeps them as text of fixed width, which compares as the times do."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """`timestamptz` on PostgreSQL, text elsewhere."""
+        return dialect.type_descriptor(DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: nobody could say what they mean."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}; give it a time zone")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = String(48)
+Sha256 = String(64)
+# SQLite counts rows up by itself only in a column that is exactly INTEGER PRIMARY KEY.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _json(name: str, *, nullable: bool = True) -> Column[Any]:
+    # JSON and not JSONB: keeps key order, and accepts an escaped NUL that a hostile dataset may put into a report.
+    return Column(name, JSON(none_as_null=True), nullable=nullable)
+
+
+def _project() -> Column[Any]:
+    return Column("project_id", Id, ForeignKey("projects.id"), nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, UtcDateTime(), nullable=nullable)
+
+
+def _counter(name: str) -> Column[Any]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+projects = Table("projects", metadata, Column("id", Id, primary_key=True), _time("created_at"))
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("sha256", Sha256, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    _time("created_at"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    _json("spec", nullable=False),
+    _json("source", nullable=False),
+    Column("content_hash", Sha256),
+    _json("report"),
+    _json("error"),
+    Column("validation_job_id", Id, nullable=False),
+    _json("labels", nullable=False),
+    _counter("last_seq"),
+    _counter("revision"),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("ready_at", nullable=True),
+    CheckConstraint("status IN ('validating', 'ready', 'invalid')", name="status"),
+    Index(None, "project_id", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("type", String(32), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("phase", String(32)),
+    # Position from 1 in records.PHASES of the furthest phase that any attempt has entered; 0 before the first.
+    _counter("furthest_phase"),
+    _json("progress"),
+    _counter("attempt"),
+    _counter("attempts_without_progress"),
+    _counter("fence"),
+    _time("lease_until", nullable=True),
+    Column("worker", Text),
+    _time("cancel_requested_at", nullable=True),
+    _time("published_at"),
+    _counter("last_seq"),
+    _counter("revision"),
+    _json("error"),
+    Column("dataset_id", Id, ForeignKey("datasets.id")),
+    _json("config", nullable=False),
+    Column("preset", String(64)),
+    Column("model", String(64)),
+    _json("metadata", nullable=False),
+    _json("result"),
+    Column("retry_of", Id, ForeignKey("jobs.id")),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("started_at", nullable=True),
+    _time("finished_at", nullable=True),
+    CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
+    CheckConstraint(
+        "(finished_at IS NOT NULL) = (status IN ('succeeded', 'failed', 'cancelled'))", name="finished_when_terminal"
+    ),
+    CheckConstraint("status <> 'running' OR lease_until IS NOT NULL", name="running_has_lease"),
+    Index(None, "project_id", "id"),
+    Index(None, "dataset_id"),
+    # The few live rows among many finished ones: the claim order, and what the reaper looks through.
+    Index(
+        "ix_jobs_live",
+        "queue",
+        "id",
+        postgresql_where=text("status IN ('queued', 'running')"),
+        sqlite_where=text("status IN ('queued', 'running')"),
+    ),
+    Index(
+        "ix_jobs_lease_until",
+        "lease_until",
+        postgresql_where=text("status = 'running'"),
+        sqlite_where=text("status = 'running'"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("fence", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    _json("error"),
+    _time("started_at"),
+    _time("ended_at", nullable=True),
+    CheckConstraint("outcome IN ('running', 'succeeded', 'failed', 'cancelled', 'released', 'lost')", name="outcome"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("subject", Id, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("type", String(64), nullable=False),
+    _json("data", nullable=False),
+    _time("created_at"),
+    UniqueConstraint("subject", "seq"),
+)
+
+job_epochs = Table(
+    "job_epochs",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    _json("metrics", nullable=False),
+    _time("created_at"),
+)
+
+job_logs = Table(
+    "job_logs",
+    metadata,
+    Column("id", RowNumber, primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("line", Text, nullable=False),
+    _time("created_at"),
+    Index(None, "job_id", "id"),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("sha256", Sha256, ForeignKey("blobs.sha256"), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    _time("created_at"),
+    Index(None, "job_id", "epoch", "step", "id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("name", String(64), nullable=False),
+    _counter("last_version"),
+    _counter("last_seq"),
+    _counter("revision"),
+    _time("created_at"),
+    _time("updated_at"),
+    UniqueConstraint("project_id", "name"),
+    Index(None, "project_id", "id"),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _project(),
+    Column("model_id", Id, ForeignKey("models.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("dataset_id", Id, ForeignKey("datasets.id")),
+    _json("metrics", nullable=False),
+    _json("manifest", nullable=False),
+    _time("created_at"),
+    _time("yanked_at", nullable=True),
+    UniqueConstraint("model_id", "version"),
+    # A job publishes at most one version, whatever its attempts do.
+    UniqueConstraint("job_id"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    # A dataset or model version id; two owner tables, hence no foreign key.
+    Column("owner_id", Id, primary_key=True),
+    Column("role", String(16), primary_key=True),
+    Column("path", String(512), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", Sha256, nullable=False),
+    ForeignKeyConstraint(["sha256"], ["blobs.sha256"]),
+    Index(None, "sha256"),
+    CheckConstraint("role IN ('upload', 'canonical', 'artifact')", name="role"),
+)
