@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,36 @@ class ConfigInvalid(PocketRecError):
     code = "validation_failed"
 
 
+class Report(Protocol):
+    """A load report, as far as errors need to know it."""
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+
 class DatasetInvalid(PocketRecError):
-    """The content of a dataset is malformed; `errors` and the load report name lines and reasons."""
+    """The content of a dataset is malformed; `errors` and the load report name lines and reasons.
+
+    `report` is the complete load report, or None where reading got as far as the header only.
+    """
 
     code = "dataset_invalid"
 
+    def __init__(self, message: str, errors: Sequence[FieldError] = (), report: Report | None = None) -> None:
+        super().__init__(message, errors)
+        self.report = report
+
 
 class DatasetTooSmall(PocketRecError):
-    """Not enough users, items or interactions to make a train, validation and test split."""
+    """Not enough users, items or interactions to make a train, validation and test split.
+
+    `report` is the load report, or None for a file without rows.
+    """
 
     code = "dataset_too_small"
+
+    def __init__(self, message: str, errors: Sequence[FieldError] = (), report: Report | None = None) -> None:
+        super().__init__(message, errors)
+        self.report = report
 
 
 class DatasetTooLarge(PocketRecError):

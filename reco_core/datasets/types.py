@@ -32,6 +32,7 @@ class LoadReport:
     examples: tuple[Mapping[str, Any], ...]  # at most 20: {file, line, code, detail}
     users: int
     items: int
+    notes: tuple[str, ...] = ()  # what a person should know: where titles came from, the unit of times, skipped lines
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -43,6 +44,7 @@ class LoadReport:
             "examples": [dict(example) for example in self.examples],
             "users": self.users,
             "items": self.items,
+            "notes": list(self.notes),
         }
 
 

@@ -1,0 +1,181 @@
+"""From raw tables to `Interactions`: values checked, ids turned into codes, the report written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from reco_core.datasets import values
+from reco_core.datasets.faults import Fault, Faults, combined, shown
+from reco_core.datasets.limits import Limits
+from reco_core.datasets.spec import DatasetSpec
+from reco_core.datasets.tables import RawItems, RawLog
+from reco_core.datasets.types import Interactions, ItemTable, LoadReport
+from reco_core.errors import DatasetInvalid, DatasetTooSmall, FieldError
+
+PADDING = "<pad>"  # what vocabularies call index 0
+
+
+def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
+    """The interactions of `raw`.
+
+    Raises:
+        DatasetInvalid: bad rows, and the spec doesn't say to skip them; the error carries the complete report.
+        DatasetTooSmall: no rows, one user, or one item.
+    """
+    table = raw.table
+    rows_in = table.rows_in
+    columns = {"user": values.ids(table.frame["user"], "user", table.name)}
+    columns["item"] = values.ids(table.frame["item"], "item", table.name)
+    notes = list(raw.notes)
+    if "timestamp" in table.frame.columns:
+        columns["timestamp"], note = values.timestamps(table.frame["timestamp"])
+        notes += [note] if note else []
+    if "rating" in table.frame.columns:
+        columns["rating"] = values.ratings(table.frame["rating"])
+    bad = _mark(columns, table.frame, table.lines, table.faults, limits)
+    items = _sound_items(raw.items, limits)
+    frame = pl.DataFrame(columns)
+    if bad.any():
+        frame = frame.filter(~bad)
+    users, user_ids = factorize(frame["user"])
+    codes, item_ids = factorize(frame["item"])
+    report = _report(raw, rows_in, frame.height, notes, user_ids, item_ids, items)
+    _refuse(report, raw, items, spec)
+    all_ids, item_table = _join(item_ids, items)
+    return Interactions(
+        users=users,
+        items=codes,
+        timestamps=frame["timestamp"].to_numpy() if "timestamp" in columns else None,
+        ratings=frame["rating"].to_numpy() if "rating" in columns else None,
+        user_ids=tuple(user_ids.to_list()),
+        item_ids=all_ids,
+        item_table=item_table,
+        report=report,
+    )
+
+
+def factorize(column: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
+    """Codes [rows] and the distinct values, in order of first appearance."""
+    distinct = column.unique(maintain_order=True)
+    lookup = pl.DataFrame({"key": distinct, "code": np.arange(distinct.len(), dtype=np.int32)})
+    codes = column.alias("key").to_frame().join(lookup, on="key", how="left", maintain_order="left")["code"]
+    return codes.to_numpy(), distinct
+
+
+def _mark(
+    columns: dict[str, pl.Series], frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults, limits: Limits
+) -> NDArray[np.bool_]:
+    """Record the bad rows, each under the first reason that applies, and return them as a mask."""
+    bad = np.zeros(frame.height, dtype=np.bool_)
+    expected = ",".join(columns)
+
+    def add(code: str, mask: NDArray[np.bool_], role: str, words: str) -> None:
+        fresh = np.flatnonzero(mask & ~bad)
+        if not len(fresh):
+            return
+        if code.endswith("missing"):
+            faults.add(code, lines[fresh], f"{words}; expected {expected}")
+        else:
+            raw = frame[role]
+            faults.add(code, lines[fresh], lambda i: f"{words}: {shown(raw[int(fresh[i])])}")
+        bad[fresh] = True
+
+    for role in ("user", "item"):
+        add(f"{role}_missing", columns[role].is_null().to_numpy(), role, f"{role} missing")
+        unusable = _unusable(columns[role], limits)
+        if unusable is not None:
+            words = f"{role} id with control characters, longer than {limits.id_characters}, or reserved"
+            add(f"{role}_invalid", unusable, role, words)
+    for role, words in (
+        ("timestamp", "timestamp is neither a finite number nor an ISO 8601 date and time"),
+        ("rating", "rating is not a finite number"),
+    ):
+        if role in columns and columns[role].null_count():
+            add(f"{role}_missing", values.missing(frame[role]).to_numpy(), role, f"{role} missing")
+            add(f"{role}_invalid", columns[role].is_null().to_numpy(), role, words)
+    return bad
+
+
+def _unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
+    """Ids that can't stand in a vocabulary file with a line per id, or None if all can."""
+    distinct = ids.unique()
+    refused = distinct.filter(
+        distinct.str.contains(r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")
+        | (distinct.str.len_chars() > limits.id_characters)
+        | (distinct == PADDING)
+    )
+    return ids.is_in(refused.implode()).fill_null(False).to_numpy() if refused.len() else None
+
+
+def _sound_items(items: RawItems | None, limits: Limits) -> RawItems | None:
+    if items is None:
+        return None
+    unusable = _unusable(items.frame["id"], limits)
+    if unusable is None:
+        return items
+    return RawItems(items.frame.filter(~unusable), items.attribute_name, items.faults)
+
+
+def _report(
+    raw: RawLog,
+    rows_in: int,
+    accepted: int,
+    notes: Sequence[str],
+    user_ids: pl.Series,
+    item_ids: pl.Series,
+    items: RawItems | None,
+) -> LoadReport:
+    counts, examples = combined(raw.table.faults, *([items.faults] if items else []))
+    return LoadReport(
+        format=raw.format,
+        mapping=raw.mapping,
+        detected=raw.detected,
+        rows_in=rows_in,
+        rows_accepted=accepted,
+        rejected=counts,
+        examples=tuple(example.as_dict() for example in examples),
+        users=user_ids.len(),
+        items=item_ids.len(),
+        notes=tuple(notes),
+    )
+
+
+def _refuse(report: LoadReport, raw: RawLog, items: RawItems | None, spec: DatasetSpec) -> None:
+    """Raise what the report gives reason for."""
+    faults = raw.table.faults.examples() + (items.faults.examples() if items else [])
+    rejected = sum(report.rejected.values())
+    if rejected and (spec.on_bad_rows == "reject" or not report.rows_accepted):
+        more = rejected - 1
+        message = f"{faults[0].file} line {faults[0].line}: {faults[0].detail}"
+        message += f" (and {more:,} more row{'s' if more > 1 else ''})" if more else ""
+        if spec.on_bad_rows == "reject":
+            message += "; mend the file, or leave such rows out with on_bad_rows=skip"
+        raise DatasetInvalid(message, [_error(fault) for fault in faults[:20]], report)
+    if report.users < 2 or report.items < 2:
+        found = f"{report.rows_accepted} interactions of {report.users} user(s) with {report.items} item(s)"
+        raise DatasetTooSmall(
+            f"{raw.table.name}: {found}; at least 2 users and 2 items are needed, and hundreds to be of use",
+            [FieldError("", "dataset_too_small", found)],
+            report,
+        )
+
+
+def _error(fault: Fault) -> FieldError:
+    return FieldError("", fault.code, f"{fault.file} line {fault.line}: {fault.detail}")
+
+
+def _join(item_ids: pl.Series, items: RawItems | None) -> tuple[tuple[str, ...], ItemTable | None]:
+    """All item ids, the log's first, and the item table in that order."""
+    log = tuple(item_ids.to_list())
+    if items is None:
+        return log, None
+    known = item_ids.alias("id").to_frame()
+    rest = items.frame.join(known, on="id", how="anti", maintain_order="left")
+    rows = pl.concat([known.join(items.frame, on="id", how="left", maintain_order="left"), rest], how="vertical")
+    attributes = tuple(tuple(entry) if entry else () for entry in rows["attribute"].to_list())
+    table = ItemTable(tuple(rows["title"].to_list()), items.attribute_name, attributes)
+    return tuple(rows["id"].to_list()), table

@@ -1,0 +1,236 @@
+"""Delimited text: CSV, TSV, MovieLens' `::` and `|` files, RecBole's atomic files."""
+
+from __future__ import annotations
+
+import csv
+import mmap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from reco_core.datasets.faults import Faults, shown
+from reco_core.datasets.limits import Limits
+from reco_core.datasets.lines import BOM, DETAILS, mapped
+from reco_core.datasets.scan import Records, scan
+from reco_core.datasets.tables import Table
+from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetUnreadable, FieldError
+
+_ONE_BYTE = "\x1f"  # stands in for separators of two characters; "unit separator" is what it was made for
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a delimited text is written. `names` are the columns of a file without a header."""
+
+    separator: str
+    quoting: bool = True
+    header: bool = True
+    names: tuple[str, ...] | None = None
+    encoding: str = "utf-8"  # "utf-8-or-latin-1": whichever it is
+
+
+class DelimitedFile:
+    """A delimited text with named columns.
+
+    Raises:
+        DatasetInvalid: no usable header: a name twice, not UTF-8, line ends of old Macs.
+        DatasetTooSmall: the file is empty.
+        DatasetTooLarge: too many columns.
+    """
+
+    def __init__(self, path: Path, name: str, dialect: Dialect, limits: Limits) -> None:
+        self.name = name
+        self._path = path
+        self._dialect = dialect
+        self._limits = limits
+        self._data, self._original, self._separator = _load(path, name, dialect)
+        self._begin = len(BOM) if self._data[:3] == BOM else 0
+        head, self._end_of_header, self._header_lines = _first_record(self._data, self._begin, name, limits)
+        first = self._fields(head)
+        if len(first) > limits.columns:
+            raise DatasetTooLarge(f"{name}: {len(first)} columns; at most {limits.columns} are read")
+        if dialect.header:
+            self.columns: Sequence[str] = _named(first, name)
+        else:
+            self._end_of_header, self._header_lines = self._begin, 0
+            numbered = tuple(f"column_{number}" for number in range(1, len(first) + 1))
+            self.columns = (*(dialect.names or ())[: len(first)], *numbered[len(dialect.names or ()) :])
+
+    def read(self, columns: Sequence[str]) -> Table:
+        """Those columns as text, null where a field is empty; malformed and blank lines are left out.
+
+        Blank lines are not counted. `faults` has the malformed ones: ragged, nul_byte, encoding_invalid,
+        quote_invalid, line_too_long.
+        """
+        faults = Faults(self.name)
+        buffer = np.frombuffer(self._data, dtype=np.uint8)
+        lines: list[NDArray[np.int64]] = []
+        spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        whole = True
+        for records in scan(
+            buffer,
+            self._end_of_header,
+            1 + self._header_lines,
+            ord(self._separator),
+            quoting=self._dialect.quoting,
+            longest=self._limits.record_bytes,
+        ):
+            sound = self._check(records, faults)
+            lines.append(records.lines[sound])
+            whole = whole and bool(sound.all())
+            spans.append((records.starts[sound], records.ends[sound]))
+        kept = np.concatenate(lines) if lines else np.empty(0, dtype=np.int64)
+        if len(kept) + faults.total > self._limits.rows:
+            raise DatasetTooLarge(f"{self.name}: more than {self._limits.rows:,} rows, which is the limit")
+        frame = self._parse(columns, None if whole else spans, len(kept))
+        return Table(self.name, frame, kept, faults)
+
+    def sample(self, rows: int) -> list[list[str]]:
+        """The fields of the first `rows` records after the header, for detection."""
+        found: list[list[str]] = []
+        at = self._end_of_header
+        while len(found) < rows and at < len(self._data):
+            record, at, _ = _first_record(self._data, at, self.name, self._limits)
+            found.append(self._fields(record))
+        return found
+
+    def _check(self, records: Records, faults: Faults) -> NDArray[np.bool_]:
+        sound = ~records.blank
+        for code, mask in records.reasons.items():
+            faults.add(code, records.lines[mask & sound], DETAILS[code])
+            sound &= ~mask
+        ragged = sound & (records.fields != len(self.columns))
+        if ragged.any():
+            found = records.fields[ragged]
+            expected = self._expected()
+            faults.add("ragged", records.lines[ragged], lambda i: f"{found[i]} fields; expected {expected}")
+            sound &= ~ragged
+        return sound
+
+    def _expected(self) -> str:
+        listed = ",".join(self.columns[:8]) + (",..." if len(self.columns) > 8 else "")
+        return f"{len(self.columns)}: {listed}"
+
+    def _parse(
+        self,
+        columns: Sequence[str],
+        spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] | None,
+        rows: int,
+    ) -> pl.DataFrame:
+        if not rows:
+            return pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in columns})
+        source: Path | bytes
+        skip = 1 if self._dialect.header else 0
+        if spans is None:
+            source = self._path if self._original else bytes(self._data)
+        else:
+            skip = 0
+            source = b"\n".join(self._data[start:end] for starts, ends in spans for start, end in _runs(starts, ends))
+        positions = {name: index for index, name in enumerate(self.columns)}
+        frame = pl.read_csv(
+            source,
+            has_header=False,
+            skip_rows=skip,
+            columns=sorted({positions[name] for name in columns}),
+            separator=self._separator,
+            quote_char='"' if self._dialect.quoting else None,
+            infer_schema=False,
+        )
+        if frame.height != rows:
+            raise DatasetUnreadable(
+                f"{self.name}: {rows} records were found but {frame.height} read; check its quotation marks"
+            )
+        order = sorted(set(columns), key=positions.__getitem__)
+        return frame.rename(dict(zip(frame.columns, order, strict=True))).select(columns)
+
+    def _fields(self, record: bytes) -> list[str]:
+        try:
+            text = record.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DatasetInvalid(
+                f"{self.name} line 1: {DETAILS['encoding_invalid']}",
+                [FieldError("", "encoding_invalid", "the header is not UTF-8")],
+            ) from None
+        if "\0" in text:
+            raise DatasetInvalid(
+                f"{self.name} line 1: {DETAILS['nul_byte']}", [FieldError("", "nul_byte", "NUL in the header")]
+            )
+        if not self._dialect.quoting:
+            return text.split(self._separator)
+        try:
+            return next(csv.reader([text], delimiter=self._separator), [])
+        except csv.Error as error:
+            raise DatasetInvalid(
+                f"{self.name} line 1: the header can't be read ({error})", [FieldError("", "ragged", str(error))]
+            ) from None
+
+
+def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Neighbouring records joined: a few long slices instead of one a row."""
+    if not len(starts):
+        return []
+    # a record follows its predecessor directly if only the line end (\n or \r\n) lies between them
+    breaks = np.flatnonzero(starts[1:] - ends[:-1] > 2)
+    first = np.concatenate(([0], breaks + 1))
+    last = np.concatenate((breaks, [len(starts) - 1]))
+    return list(zip(starts[first].tolist(), ends[last].tolist(), strict=True))
+
+
+def _load(path: Path, name: str, dialect: Dialect) -> tuple[bytes | mmap.mmap, bool, str]:
+    """The bytes, whether they are those of the file, and the separator in them: one byte, in UTF-8."""
+    data: bytes | mmap.mmap = mapped(path, name)
+    original = True
+    if dialect.encoding != "utf-8":
+        raw = bytes(data)
+        if not raw.isascii() and (dialect.encoding == "latin-1" or not _is_utf8(raw)):
+            data, original = raw.decode("latin-1").encode("utf-8"), False
+    if len(dialect.separator) == 1:
+        return data, original, dialect.separator
+    return bytes(data).replace(dialect.separator.encode(), _ONE_BYTE.encode()), False, _ONE_BYTE
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_record(data: bytes | mmap.mmap, begin: int, name: str, limits: Limits) -> tuple[bytes, int, int]:
+    """The record at `begin`, where the next one begins, and how many lines it takes."""
+    end, lines = begin, 0
+    while True:
+        newline = data.find(b"\n", end)
+        end = len(data) if newline < 0 else newline + 1
+        lines += 1
+        if end - begin > limits.record_bytes:
+            raise DatasetInvalid(
+                f"{name} line {lines}: {DETAILS['line_too_long']}", [FieldError("", "line_too_long", "too long")]
+            )
+        record = data[begin:end]
+        if newline < 0 or record.count(b'"') % 2 == 0:
+            break
+    record = record.rstrip(b"\r\n")
+    if b"\r" in record and newline < 0:
+        raise DatasetInvalid(
+            f"{name}: lines end in a carriage return only; save the file with line feeds",
+            [FieldError("", "line_end_invalid", "carriage return without line feed")],
+        )
+    return record, end, lines
+
+
+def _named(fields: list[str], name: str) -> tuple[str, ...]:
+    names = tuple(field.strip() or f"column_{number}" for number, field in enumerate(fields, 1))
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DatasetInvalid(
+            f"{name} line 1: column name {shown(twice[0])} stands there more than once; give each column its own name",
+            [FieldError("", "duplicate_header", f"column name {shown(column)} is repeated") for column in twice[:20]],
+        )
+    return names

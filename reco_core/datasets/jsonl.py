@@ -1,0 +1,88 @@
+"""JSON lines: one object a line; the fields of the objects are the columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from reco_core.datasets.faults import Faults, shown
+from reco_core.datasets.limits import Limits
+from reco_core.datasets.lines import mapped, read_lines
+from reco_core.datasets.tables import Table
+from reco_core.errors import DatasetInvalid, FieldError
+
+_SAMPLE = 200
+_EXAMPLE = '{"user_id": "u1", "item_id": "i1", "timestamp": 1700000000}'
+
+
+class JsonlFile:
+    """A JSONL file; its columns are the fields of the first lines' objects.
+
+    Raises:
+        DatasetInvalid: none of the first lines is a JSON object.
+        DatasetTooSmall: the file is empty.
+    """
+
+    def __init__(self, path: Path, name: str, limits: Limits) -> None:
+        self.name = name
+        self._path = path
+        self._limits = limits
+        mapped(path, name).close()
+        fields: dict[str, None] = {}
+        with path.open("rb") as file:
+            for _ in range(_SAMPLE):
+                fields.update(dict.fromkeys(_fields(file.readline(limits.record_bytes))))
+        if not fields:
+            raise DatasetInvalid(
+                f"{name} line 1: not a JSON object; expected lines like {_EXAMPLE}",
+                [FieldError("", "json_invalid", "no JSON object in the first lines")],
+            )
+        self.columns: Sequence[str] = tuple(fields)
+
+    def read(self, columns: Sequence[str]) -> Table:
+        """Those fields as text, lists and objects as JSON, null where a field is null or absent.
+
+        `faults` has the lines that are no JSON objects (json_invalid) or no text.
+        """
+        text, lines, faults = read_lines(self._path, self.name, self._limits)
+        wanted = list(dict.fromkeys(columns))
+        try:
+            frame = _parse(text, wanted)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            text, lines = _only_objects(text, lines, faults)
+            frame = _parse(text, wanted)
+        return Table(self.name, frame, lines, faults)
+
+
+def _parse(text: pl.Series, columns: list[str]) -> pl.DataFrame:
+    schema = dict.fromkeys(columns, pl.String)
+    if not text.len():
+        return pl.DataFrame(schema=schema)
+    frame = pl.read_ndjson("\n".join(text).encode(), schema=schema)
+    if frame.height != text.len():
+        raise pl.exceptions.ComputeError(f"{text.len()} lines, {frame.height} objects")
+    return frame
+
+
+def _only_objects(text: pl.Series, lines: NDArray[np.int64], faults: Faults) -> tuple[pl.Series, NDArray[np.int64]]:
+    # slower than the reader, but it goes on after a fault
+    parsed = text.str.json_path_match("$")
+    bad = ~parsed.str.starts_with("{").fill_null(False).to_numpy()
+    refused = text.filter(pl.Series(bad))
+    faults.add(
+        "json_invalid", lines[bad], lambda i: f"not a JSON object: {shown(refused[i])}; expected one like {_EXAMPLE}"
+    )
+    return text.filter(pl.Series(~bad)), lines[~bad]
+
+
+def _fields(line: bytes) -> list[str]:
+    try:
+        document = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return []
+    return [str(field) for field in document] if isinstance(document, dict) else []

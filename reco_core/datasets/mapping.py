@@ -1,0 +1,89 @@
+"""Which column is what: detection by name, checked against what the spec asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from reco_core.datasets.names import ITEM, RATING, TIMESTAMP, USER
+from reco_core.datasets.spec import AUTO, Mapping
+from reco_core.errors import DatasetInvalid, FieldError
+
+ROLES = {"user": USER, "item": ITEM, "timestamp": TIMESTAMP, "rating": RATING}
+
+
+def normalised(name: str) -> str:
+    """`User_ID`, `userId` and `user id` are one name."""
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+def candidates(columns: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The columns that bear the most preferred of the known names that occurs."""
+    plain = {column: normalised(column) for column in columns}
+    for name in known:
+        found = [column for column in columns if plain[column] == name]
+        if found:
+            return found
+    return []
+
+
+def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[str, str | None], bool]:
+    """Role -> column for user, item, timestamp, rating, and whether any was detected.
+
+    `timestamp` and `rating` may be None: not there, or not wanted.
+
+    Raises:
+        DatasetInvalid: a column that is mapped but not there, or one that is needed and can't be detected; all such
+            faults at once, with pointers like `/mapping/user`.
+    """
+    errors: list[FieldError] = []
+    result: dict[str, str | None] = {}
+    detected = False
+    for role, known in ROLES.items():
+        wanted: str | None = getattr(mapping, role)
+        if wanted is None:
+            result[role] = None
+        elif wanted != AUTO:
+            result[role] = wanted
+            if wanted not in columns:
+                errors.append(unknown_column(f"/mapping/{role}", wanted, columns))
+        else:
+            found = candidates(columns, known)
+            taken = [column for column in result.values() if column]
+            found = [column for column in found if column not in taken]
+            result[role] = found[0] if len(found) == 1 else None
+            detected = detected or bool(found)
+            if len(found) > 1 or (not found and role != "rating"):
+                errors.append(_undetected(role, found, columns))
+    used = [column for column in result.values() if column]
+    if not errors and len(set(used)) < len(used):
+        errors.append(FieldError("/mapping", "column_repeated", f"one column has two roles: {', '.join(used)}"))
+    if errors:
+        raise DatasetInvalid(f"{file}: " + "; ".join(error.detail for error in errors), errors)
+    return result, detected
+
+
+def unknown_column(pointer: str, wanted: str, columns: Sequence[str]) -> FieldError:
+    """The fault of naming a column that isn't there."""
+    close = get_close_matches(wanted, columns, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return FieldError(pointer, "column_unknown", f"no column {wanted!r}; {hint}found: {_listed(columns)}")
+
+
+def _undetected(role: str, found: Sequence[str], columns: Sequence[str]) -> FieldError:
+    pointer = f"/mapping/{role}"
+    if found:
+        return FieldError(
+            pointer,
+            "column_ambiguous",
+            f"{_listed(found)} could each be the {role} column; say which: --map {role}=COLUMN",
+        )
+    remedy = f"name it with --map {role}=COLUMN"
+    if role == "timestamp":
+        remedy += ", or say --map timestamp=null if the file is in time order"
+    return FieldError(pointer, f"{role}_column_missing", f"no {role} column; found: {_listed(columns)}; {remedy}")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    shown = [column if len(column) <= 40 else column[:40] + "…" for column in columns[:20]]
+    return ",".join(shown) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")

@@ -1,0 +1,53 @@
+"""How a source is to be read. Everything has a default that detects; whatever is given overrides the detection."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Format = Literal["auto", "movielens", "recbole", "csv", "parquet", "jsonl", "sequences"]
+AUTO = "auto"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Mapping(_Section):
+    """Column names of the log. `auto` detects; null says that there is no such column."""
+
+    user: str = Field(AUTO, description="Column with the user's id.")
+    item: str = Field(AUTO, description="Column with the item's id.")
+    timestamp: str | None = Field(
+        AUTO, description="Column with the time; null: the file has none and is in time order."
+    )
+    rating: str | None = Field(AUTO, description="Column with the rating; null: ignore ratings.")
+
+
+class ItemsSpec(_Section):
+    """The item table: a file in the same folder or zip as the log, or beside it. `auto` detects; null: none."""
+
+    path: str = Field(AUTO, description="File, relative to the source's folder.")
+    id: str = Field(AUTO, description="Column with the item's id.")
+    title: str | None = Field(AUTO, description="Column with the title.")
+    categories: str | None = Field(AUTO, description="Column with categories: a list, or text split by `|` or `,`.")
+
+
+class DatasetSpec(_Section):
+    """The whole of it; JSON-able, and the same before and after a round trip through JSON."""
+
+    format: Format = Field("auto", description="Format of the log.")
+    path: str | None = Field(None, description="The log's file inside the folder or zip, if several could be it.")
+    mapping: Mapping = Mapping()
+    items: ItemsSpec | None = Field(ItemsSpec(), description="The item table; null: read none.")
+    separator: str | None = Field(
+        None, min_length=1, max_length=2, description="Field separator of CSV files; null: detected."
+    )
+    header: bool | None = Field(
+        None, description="Whether CSV files start with column names; null: detected. Without, columns are column_1 ..."
+    )
+    encoding: Literal["utf-8", "latin-1"] = Field("utf-8", description="Encoding of CSV files.")
+    on_bad_rows: Literal["reject", "skip"] = Field(
+        "reject", description="What a bad row does: makes the dataset invalid, or is left out and counted."
+    )

@@ -1,0 +1,61 @@
+"""The tables that readers hand over, before their values are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from reco_core.datasets.faults import Faults
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some columns of a file, rows in file order; text formats give text, Parquet gives its own types."""
+
+    name: str  # of the file, for messages
+    frame: pl.DataFrame
+    lines: NDArray[np.int64]  # [rows] 1-based line (text) or row number (Parquet)
+    faults: Faults  # rows that could not even be split into fields
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of the file, bad ones included."""
+        return self.frame.height + self.faults.total
+
+
+class TableFile(Protocol):
+    """A file with named columns, of which only those asked for are read."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    def read(self, columns: Sequence[str]) -> Table: ...
+
+
+@dataclass(frozen=True)
+class RawItems:
+    """An item table with the columns `id` (text, each once), `title` (text or null) and `attribute` (list of text)."""
+
+    frame: pl.DataFrame
+    attribute_name: str | None
+    faults: Faults
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """A log with the columns `user`, `item` and, where the file has them, `timestamp` and `rating`."""
+
+    format: str
+    table: Table
+    mapping: Mapping[str, str | None]
+    detected: bool
+    items: RawItems | None = None
+    notes: tuple[str, ...] = field(default=())
