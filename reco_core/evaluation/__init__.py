@@ -4,6 +4,7 @@ from reco_core.evaluation.baselines import BASELINES
 from reco_core.evaluation.compare import Comparison, compare
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
+from reco_core.evaluation.lists import overlap
 from reco_core.evaluation.ranking import Ranks, mask_scores, rank_labels, top_items
 from reco_core.evaluation.report import report
 
@@ -19,6 +20,7 @@ __all__ = [
     "compare",
     "evaluate",
     "mask_scores",
+    "overlap",
     "rank_labels",
     "report",
     "top_items",

@@ -42,5 +42,18 @@ def identical_share(lists: NDArray[np.int32]) -> float:
     return float(sizes[sizes > 1].sum() / len(lists))
 
 
+def overlap(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
+    """Mean share of items that two models' lists for the same users have in common, whatever their places.
+
+    Args:
+        first: [users, k], 0 where a list is short.
+        second: [users, k], likewise.
+    """
+    # [1 2 3] and [3 1 9] -> 2/3
+    common = ((first[:, :, None] == second[:, None, :]) & (first[:, :, None] > 0)).sum(axis=(1, 2))
+    lengths = np.maximum(np.count_nonzero(first, axis=1), np.count_nonzero(second, axis=1))
+    return float(np.where(lengths > 0, common / np.maximum(lengths, 1), 1.0).mean())
+
+
 def _exposure(lists: NDArray[np.int32], items: int) -> NDArray[np.int64]:
     return np.bincount(lists.ravel(), minlength=items + 1)[1:]

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Protocol
 
 from reco_core.evaluation.baselines.cooccurrence import cooccurrence
+from reco_core.evaluation.baselines.ease import MOST_ITEMS as EASE_MOST_ITEMS
+from reco_core.evaluation.baselines.ease import ease
 from reco_core.evaluation.baselines.markov import markov
 from reco_core.evaluation.baselines.popular import popular, recent_popular
 from reco_core.evaluation.histories import Scorer
@@ -20,7 +22,13 @@ class Fit(Protocol):
 
 
 BASELINES: Mapping[str, Fit] = MappingProxyType(
-    {"popular": popular, "recent_popular": recent_popular, "markov": markov, "cooccurrence": cooccurrence}
+    {
+        "popular": popular,
+        "recent_popular": recent_popular,
+        "markov": markov,
+        "cooccurrence": cooccurrence,
+        "ease": ease,
+    }
 )
 
-__all__ = ["BASELINES", "Fit", "cooccurrence", "markov", "popular", "recent_popular"]
+__all__ = ["BASELINES", "EASE_MOST_ITEMS", "Fit", "cooccurrence", "ease", "markov", "popular", "recent_popular"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reco_core.evaluation.lists import coverage, gini, identical_share, novelty
+from reco_core.evaluation.lists import coverage, gini, identical_share, novelty, overlap
 
 RANDOM = np.random.default_rng(8)
 LISTS = np.stack([RANDOM.permutation(30)[:10] + 1 for _ in range(70)]).astype(np.int32)
@@ -35,3 +35,12 @@ def test_identical_lists() -> None:
     lists = np.array([[1, 2], [2, 1], [1, 2], [3, 4], [1, 2]], np.int32)
     assert identical_share(lists) == 0.6
     assert identical_share(np.empty((0, 2), np.int32)) == 0
+
+
+def test_overlap_ignores_places_and_empty_ones() -> None:
+    first = np.array([[1, 2, 3], [4, 5, 0], [0, 0, 0]], np.int32)
+    second = np.array([[3, 1, 9], [5, 0, 0], [0, 0, 0]], np.int32)
+    assert overlap(first, second) == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert overlap(LISTS, LISTS[:, ::-1]) == 1
+    shares = [len(set(one) & set(other)) / 10 for one, other in zip(LISTS.tolist(), LISTS[::-1].tolist(), strict=True)]
+    assert overlap(LISTS, LISTS[::-1]) == pytest.approx(np.mean(shares))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reco_core.evaluation import BASELINES, HistoryBatch, evaluate
-from reco_core.evaluation.baselines import cooccurrence, markov, popular, recent_popular
+from reco_core.evaluation.baselines import cooccurrence, ease, markov, popular, recent_popular
 from reco_core.evaluation.baselines.cooccurrence import decayed, follower_table
 from reco_core.evaluation.baselines.selection import best_on_validation
 from reco_core.examples import ExampleSet
@@ -132,3 +133,27 @@ def test_an_empty_history_is_scored(random_set: ExampleSet) -> None:
 def test_nothing_to_choose_from_is_an_error(random_set: ExampleSet) -> None:
     with pytest.raises(ValueError, match="no scorer"):
         best_on_validation(random_set, [], repeats=False)
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.8])
+def test_ease_solves_a_ridge_regression_for_each_item(
+    random_set: ExampleSet, decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module("reco_core.evaluation.baselines.ease")
+    monkeypatch.setattr(module, "_PENALTIES", (20.0,))
+    monkeypatch.setattr(module, "_DECAYS", (decay,))
+    monkeypatch.setattr(module, "_USERS", 32)
+    timelines, size = random_set.timelines, random_set.vocabulary.size + 1
+    users = np.zeros((timelines.users, size))
+    known = users.copy()
+    for user, (begin, end) in enumerate(zip(timelines.offsets[:-1], timelines.offsets[1:], strict=True)):
+        users[user, timelines.items[begin : end - 2]] = 1
+        for position in range(begin, end - 1):
+            known[user, timelines.items[position]] = decay ** (end - 2 - position)
+    expected = np.zeros((timelines.users, size))
+    for item in range(1, size):
+        others = np.delete(np.arange(size), item)
+        gram = users[:, others].T @ users[:, others] + 20 * np.eye(size - 1)
+        weights = np.linalg.solve(gram, users[:, others].T @ users[:, item])
+        expected[:, item] = known[:, others] @ weights
+    np.testing.assert_allclose(ease(random_set)(histories(random_set)), expected, atol=1e-5)
