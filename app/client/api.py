@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +46,7 @@ class Client:
         *,
         name: str | None = None,
         spec: Mapping[str, Any] | None = None,
+        items: Path | None = None,
         report: SentReport | None = None,
     ) -> Dataset:
         """Upload the log at `path`, streamed from disk; a folder goes as a zip.
@@ -53,6 +55,7 @@ class Client:
             path: file or folder.
             name: how to call it; by default the file's name.
             spec: format, mapping and so on, where detection should be overridden.
+            items: the item table, where it is a file of its own.
             report: called with (bytes sent, bytes in all).
 
         Raises:
@@ -61,9 +64,12 @@ class Client:
         fields = {"name": name or path.resolve().name}
         for key, value in (spec or {}).items():
             fields[key] = value if isinstance(value, str) else json.dumps(value)
-        with upload_file(path) as source, source.open("rb") as stream:
-            counting = CountingFile(stream, source.stat().st_size, report)
-            files = {"file": (source.name, counting, "application/octet-stream")}
+        with ExitStack() as stack:
+            source = stack.enter_context(upload_file(path))
+            counting = CountingFile(stack.enter_context(source.open("rb")), source.stat().st_size, report)
+            files: dict[str, Any] = {"file": (source.name, counting, "application/octet-stream")}
+            if items is not None:
+                files["items"] = (items.name, stack.enter_context(items.open("rb")), "application/octet-stream")
             timeout = httpx.Timeout(600.0, connect=5.0)
             answer = self.transport.request("POST", "/v1/datasets", data=fields, files=files, timeout=timeout)
         return Dataset.model_validate(answer.json())
@@ -127,12 +133,13 @@ class Client:
             if not page.has_more or not page.data:
                 return found
 
-    def watch_job(self, job_id: str) -> Iterator[Job]:
+    def watch_job(self, job_id: str, hold: int = LONG_POLL_SECONDS) -> Iterator[Job]:
         """The job now and after every change, until it is finished.
 
-        Outlives restarts of the service of up to a minute.
+        Outlives restarts of the service of up to a minute. The service answers at once when something has happened to
+        the job, and after `hold` seconds otherwise; a short `hold` also shows progress within a phase.
         """
-        for answer in self._poll(f"/v1/jobs/{job_id}"):
+        for answer in self._poll(f"/v1/jobs/{job_id}", hold):
             job = Job.model_validate(answer)
             yield job
             if job.finished:
@@ -186,7 +193,7 @@ class Client:
             cursor = {"after": page.next_cursor}
         return found
 
-    def _poll(self, path: str) -> Iterator[dict[str, Any]]:
+    def _poll(self, path: str, hold: int = LONG_POLL_SECONDS) -> Iterator[dict[str, Any]]:
         """The resource at `path` now and after each change, for ever: by ETag, and by long poll where it is offered."""
         etag: str | None = None
         parameters: dict[str, Any] = {}
@@ -206,7 +213,7 @@ class Client:
                 etag = response.headers.get("ETag")
                 body: dict[str, Any] = response.json()
                 if "last_seq" in body:
-                    parameters = {"wait": LONG_POLL_SECONDS, "after": body["last_seq"]}
+                    parameters = {"wait": hold, "after": body["last_seq"]}
                 yield body
             if last_answer - began < SHORTEST_PAUSE:  # the answer came at once: don't hammer
                 time.sleep(SHORTEST_PAUSE if response.status_code != 304 else 2 * SHORTEST_PAUSE)

@@ -1,0 +1,159 @@
+"""Child processes that never outlive this one.
+
+Each child gets a pipe of ours as its standard input: the kernel closes it when this process ends, however it ends,
+and the child takes that as the order to stop. Each runs in a session of its own, so that a Ctrl-C in the terminal
+reaches only this process, which then stops its children in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import Empty, Queue
+from types import TracebackType
+from typing import IO, Any, Self
+
+OUTPUT_SECONDS = 5.0
+
+
+class ChildEnded(Exception):
+    """A child ended before it said what was expected of it."""
+
+
+class Child:
+    """A Python module run as a child process, its standard output read as JSON lines.
+
+    Args:
+        arguments: what follows `python`, such as `["-m", "worker"]`.
+        environment: added to this process's environment.
+        log: file for its standard error; None: ours.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> None:
+        self.name = " ".join(arguments[:2])
+        self.log = log
+        self._messages: Queue[dict[str, Any] | None] = Queue()
+        with contextlib.ExitStack() as stack:
+            stderr: IO[bytes] | None = stack.enter_context(log.open("ab")) if log is not None else None
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        stdout = self.process.stdout
+        if stdout is None:
+            raise ChildEnded(f"{self.name} has no standard output")
+        self._reader = threading.Thread(target=self._read, args=(stdout,), name=f"read {self.name}", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def message(self, timeout: float | None = None) -> dict[str, Any] | None:
+        """The next JSON object from its standard output; None once that has ended.
+
+        Raises:
+            TimeoutError: nothing came within `timeout` seconds.
+        """
+        try:
+            message = self._messages.get(timeout=timeout)
+        except Empty:
+            raise TimeoutError(f"{self.name} said nothing for {timeout:.0f} s") from None
+        if message is None:
+            self._messages.put(None)  # the end stays the end
+        return message
+
+    def expect(self, timeout: float) -> dict[str, Any]:
+        """Its first message.
+
+        Raises:
+            ChildEnded: it ended, or said nothing in time; with the end of its log.
+        """
+        try:
+            message = self.message(timeout)
+        except TimeoutError as error:
+            raise ChildEnded(f"{error}{self._log_tail()}") from None
+        if message is None:
+            status = self.process.wait()
+            raise ChildEnded(f"{self.name} ended with status {status} before it was ready{self._log_tail()}")
+        return message
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is still there."""
+        return self.process.poll() is None
+
+    def stop(self, grace: float = 25.0) -> int:
+        """Ask it to stop, kill it after `grace` seconds; its exit status. A second call does nothing more."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(grace)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            except KeyboardInterrupt:
+                self.kill()
+                raise
+        status = self.process.wait()
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+        self._reader.join(OUTPUT_SECONDS)
+        return status
+
+    def kill(self) -> None:
+        """Kill it and everything in its session's process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _read(self, stream: IO[bytes]) -> None:
+        """Read to the end always, so that a child never blocks on a full pipe; lines that aren't JSON are passed on."""
+        with stream:
+            for line in stream:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    message = None
+                if isinstance(message, dict):
+                    self._messages.put(message)
+                else:
+                    sys.stderr.buffer.write(line)
+        self._messages.put(None)
+
+    def _log_tail(self) -> str:
+        if self.log is None or not self.log.exists():
+            return ""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+        return "".join(f"\n  {line}" for line in [f"the end of {self.log}:", *lines])
+
+
+def stop_on_signals() -> None:
+    """Make SIGTERM and SIGHUP unwind this process as Ctrl-C does, so that `finally` and `with` stop its children."""
+
+    def interrupt(number: int, _frame: object) -> None:
+        # Once is enough: a second signal must not cut the clean-up short.
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, interrupt)

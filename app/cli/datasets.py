@@ -1,0 +1,159 @@
+"""`pocketrec dataset ...`: upload logs and read what was found in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.errors import CommandFailed, from_problem, guarded
+from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, Url, connect
+from app.cli.output import console, error_console, human_bytes, print_json, say
+
+if TYPE_CHECKING:
+    from app.client import Client, Dataset
+
+app = typer.Typer(no_args_is_help=True, help="Upload logs and read what was found in them.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a dataset, such as ds_...")]
+Path_ = Annotated[Path, typer.Argument(metavar="PATH", help="The log: a file, a zip, or a folder (sent as a zip).")]
+Name = Annotated[str | None, typer.Option("--name", help="How to call it; by default the file's name.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return before it has been validated.")]
+
+
+@app.command()
+@guarded
+def upload(
+    path: Path_,
+    name: Name = None,
+    format: Format = None,  # noqa: A002 - typer names the option after it
+    map: Map = None,  # noqa: A002
+    items: Items = None,
+    no_wait: NoWait = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a log, wait until it is validated and show the report.
+
+    Examples:
+
+      pocketrec dataset upload ml-100k.zip
+
+      pocketrec dataset upload log.csv --map user=uid --map item=sku --map timestamp=at
+    """
+    from app.cli.specs import dataset_spec
+
+    spec = dataset_spec(format, map)
+    with connect(url) as client:
+        dataset = send(client, path, name, spec, items)
+        if not no_wait:
+            dataset = client.wait_for_dataset(dataset.id)
+    if as_json and dataset.status != "invalid":
+        print_json(dataset.model_dump(mode="json"))
+    else:
+        _print(dataset)
+    if dataset.status == "invalid":
+        raise invalid(dataset)
+
+
+@app.command("list")
+@guarded
+def list_(limit: Limit = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List datasets, newest first."""
+    with connect(url) as client:
+        datasets = client.datasets(limit)
+    if as_json:
+        print_json([dataset.model_dump(mode="json") for dataset in datasets])
+        return
+    for dataset in datasets:
+        _print_line(dataset)
+    if not datasets:
+        say("no datasets yet; upload one with `pocketrec dataset upload PATH`")
+
+
+@app.command()
+@guarded
+def show(dataset_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one dataset."""
+    with connect(url) as client:
+        dataset = client.dataset(dataset_id)
+    if as_json:
+        print_json(dataset.model_dump(mode="json"))
+    else:
+        _print(dataset)
+
+
+@app.command()
+@guarded
+def report(dataset_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show what was read of a dataset: mapping, rows in, accepted, and rejected by reason with line numbers."""
+    with connect(url) as client:
+        found = client.dataset_report(dataset_id)
+    if as_json:
+        print_json(found)
+    else:
+        print_report(found)
+
+
+def send(client: Client, path: Path, name: str | None, spec: dict[str, Any], items: Path | None = None) -> Dataset:
+    """Upload with a progress bar on stderr where that is a terminal."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    bar = Progress(
+        TextColumn("uploading"),
+        BarColumn(bar_width=30),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=error_console(),
+        transient=True,
+        disable=not error_console().is_terminal,
+    )
+    with bar:
+        task = bar.add_task("upload", total=None)
+        return client.upload_dataset(
+            path,
+            name=name,
+            spec=spec,
+            items=items,
+            report=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def invalid(dataset: Dataset) -> CommandFailed:
+    """The failure that an invalid dataset is."""
+    return from_problem(dataset.error, f"dataset {dataset.id} is invalid")
+
+
+def print_report(found: dict[str, Any]) -> None:
+    """A load report in lines."""
+    if "mapping" in found:
+        columns = ", ".join(f"{role}={column}" for role, column in found["mapping"].items() if column)
+        origin = "detected" if found.get("mapping_detected") else "as given"
+        console().print(
+            f"  format {found.get('format')}, columns {columns or 'fixed by the format'} ({origin})", soft_wrap=True
+        )
+    rows = found.get("rows")
+    if rows:
+        rejected = rows.get("rejected") or {}
+        console().print(f"  rows in {rows['in']:,}, accepted {rows['accepted']:,}, rejected {sum(rejected.values()):,}")
+        for reason, count in rejected.items():
+            console().print(f"    {reason}: {count:,}")
+    if "users" in found:
+        console().print(f"  users {found['users']:,}, items {found['items']:,}")
+    for example in found.get("examples") or ():
+        place = f"{example.get('file') or ''} line {example.get('line')}".strip()
+        console().print(f"    {place}: {example.get('detail') or example.get('code')}", soft_wrap=True)
+
+
+def _print_line(dataset: Dataset) -> None:
+    size = human_bytes(dataset.bytes) if dataset.bytes is not None else ""
+    console().print(f"{dataset.id}  {dataset.status:<10}  {size:>9}  {dataset.name or ''}", soft_wrap=True)
+
+
+def _print(dataset: Dataset) -> None:
+    _print_line(dataset)
+    if dataset.report:
+        print_report(dataset.report)
+    if dataset.status == "ready":
+        console().print(f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch")

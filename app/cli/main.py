@@ -1,0 +1,54 @@
+"""The entry point of `pocketrec`."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import configs, datasets, jobs, models
+from app.cli.demo import demo
+from app.cli.recommend import recommend
+from app.cli.serve import serve
+from app.cli.train import train
+
+HELP = """Turn an interaction log into a recommender that runs on the phone.
+
+On this machine, without a service:
+
+  pocketrec train --data log.csv --preset bow --out bundle
+
+  pocketrec recommend --bundle bundle --history 50,172,133
+
+Through the service:
+
+  pocketrec serve
+
+  pocketrec dataset upload log.csv
+
+  pocketrec job submit --dataset ds_... --preset bow --model shop --watch
+
+  pocketrec model download shop --out bundle
+
+Everything at once, on MovieLens-100K: pocketrec demo
+
+Exit status: 0 done, 1 the job failed, 2 wrong usage or bad input, 3 the service can't be reached or is at fault,
+4 a file was refused because it isn't the one that was published, 130 interrupted.
+
+Environment: POCKETREC_URL and POCKETREC_API_KEY say where the service is and how to get in.
+"""
+
+app = typer.Typer(
+    name="pocketrec", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+app.command()(demo)
+app.command()(serve)
+app.command()(train)
+app.command()(recommend)
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(jobs.app, name="job")
+app.add_typer(models.app, name="model")
+app.add_typer(configs.app, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from app.client import Client
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+Url = Annotated[str, typer.Option("--url", envvar="POCKETREC_URL", metavar="URL", help="Address of the service.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list, newest first.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="movielens, recbole, csv, parquet, jsonl or sequences. Detected when not given.",
+    ),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="ROLE=COLUMN",
+        help="Which column plays a role: user, item, timestamp, rating. Repeat it. Detected when not given.",
+    ),
+]
+Items = Annotated[
+    Path | None,
+    typer.Option("--items", metavar="PATH", help="Item table with titles, where it is a file of its own."),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset", metavar="NAME", help="Named starting point: bow, cnn or rnn. `pocketrec config presets` lists them."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Job config, JSON or YAML. See configs/ and docs/job-config.md."),
+]
+
+
+def connect(url: str) -> Client:
+    """A client of the service at `url`, with the key in POCKETREC_API_KEY if there is one."""
+    from app.client import Client
+
+    return Client(url, os.environ.get("POCKETREC_API_KEY") or None)

@@ -1,0 +1,61 @@
+"""Where output goes: results to stdout, all else to stderr; with `--json`, stdout holds JSON and nothing more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@cache
+def console() -> Console:
+    """The console for results. Titles and messages come from data, so markup in them stays inert."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+@cache
+def error_console() -> Console:
+    """The console for progress and errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """`value` as one JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_lines(lines: Sequence[str], style: str | None = None) -> None:
+    """Lines of plain text on stdout."""
+    for line in lines:
+        console().print(line, style=style, soft_wrap=True)
+
+
+def say(line: str, style: str | None = None) -> None:
+    """A line of progress on stderr."""
+    error_console().print(line, style=style, soft_wrap=True)
+
+
+def human_bytes(size: float) -> str:
+    """1 MB is 1,000,000 bytes, as everywhere in this project."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    if size < 1_000_000:
+        return f"{size / 1000:.0f} kB"
+    return f"{size / 1_000_000:.2f} MB" if size < 100_000_000 else f"{size / 1_000_000:.0f} MB"
+
+
+def human_seconds(seconds: float) -> str:
+    """Such as `8 s`, `2 min 05 s`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"

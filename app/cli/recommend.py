@@ -1,0 +1,56 @@
+"""`pocketrec recommend`: ask a bundle, in a process without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.children import Child
+from app.cli.errors import CommandFailed, Status, from_problem, guarded
+from app.cli.options import AsJson
+from app.cli.output import print_json
+
+# An import of either would fail in such a process, so whatever it answers came without them.
+WITHOUT_TENSORFLOW = (
+    "import runpy, sys; sys.modules.update(tensorflow=None, keras=None); "
+    "runpy.run_module('reco_core', run_name='__main__', alter_sys=True)"
+)
+Bundle = Annotated[Path, typer.Option("--bundle", metavar="DIR", help="An unpacked bundle.")]
+History = Annotated[str, typer.Option("--history", metavar="ID,ID,...", help="Raw item ids, oldest first.")]
+Top = Annotated[int, typer.Option("--top", min=1, help="How many recommendations to show.")]
+
+
+@guarded
+def recommend(bundle: Bundle, history: History, top: Top = 10, as_json: AsJson = False) -> None:
+    """Recommend after a history, with the bundle's model.tflite.
+
+    Example: pocketrec recommend --bundle bundle --history 50,172,133 --top 5
+    """
+    answer = ask(bundle, history, top)
+    if as_json:
+        print_json(answer)
+        return
+    from app.cli.results import label, print_recommendations
+
+    print_recommendations("After", map(label, answer["history"]), answer["recommendations"])
+
+
+def ask(bundle: Path, history: str, top: int) -> dict[str, Any]:
+    """What `python -m reco_core recommend` answers: `{history: [item], recommendations: [item with score]}`.
+
+    Raises:
+        CommandFailed: with the child's typed error.
+    """
+    if not (bundle / "model.tflite").is_file():
+        remedy = "give a folder made by `pocketrec train`, or an unpacked bundle.zip"
+        raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--bundle {bundle}: no model.tflite there; {remedy}"])
+    options = ["--bundle", str(bundle), "--history", history, "--top", str(top), "--json"]
+    command = ["-c", WITHOUT_TENSORFLOW, "recommend", *options]
+    with Child(command) as child:
+        answer = child.message()
+        status = child.process.wait()
+    if answer is None or answer.get("event") == "error" or status != 0:
+        raise from_problem(answer, f"python -m reco_core recommend ended with status {status}")
+    return answer

@@ -1,0 +1,134 @@
+"""A bundle's report as tables: metrics beside the baselines, variants, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from app.cli.output import console, human_bytes
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN = ("recall@10", "ndcg@10", "mrr@10", "mean_rank")
+TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mean_rank": "mean rank"}
+DECIDING = ("recall@10", "ndcg@10")
+
+
+def value_of(figure: Any) -> float | None:
+    """The number in a report's entry, which is a number or `{value, ci95}`."""
+    if isinstance(figure, Mapping):
+        figure = figure.get("value")
+    return float(figure) if isinstance(figure, int | float) else None
+
+
+def beaten_by(report: Mapping[str, Any]) -> list[str]:
+    """The baselines that are better than the model, as `markov on NDCG@10`."""
+    found = []
+    for name, metrics in report.get("baselines", {}).items():
+        for metric in DECIDING:
+            theirs, ours = value_of(metrics.get(metric)), value_of(report["test"].get(metric))
+            if theirs is not None and ours is not None and theirs > ours:
+                found.append(f"{name} on {TITLES[metric]}")
+    return found
+
+
+def print_report(report: Mapping[str, Any], measurements: Mapping[str, Any] | None = None) -> None:
+    """Tables on stdout."""
+    print_metrics(report)
+    print_variants(report, measurements)
+
+
+def print_metrics(report: Mapping[str, Any]) -> None:
+    """The shipped file's metrics on test beside the baselines, and in red whatever it loses to."""
+    test = report["test"]
+    shown = [metric for metric in SHOWN if metric in test]
+    table = _table(f"Test metrics, protocol {report.get('protocol', '?')} (95% interval)", ["", *map(_title, shown)])
+    table.add_row("this model", *(_with_interval(test[metric], metric) for metric in shown), style="bold")
+    losing = {name.split(" on ")[0] for name in beaten_by(report)}
+    for name, metrics in report.get("baselines", {}).items():
+        cells = (_with_interval(metrics.get(metric), metric) for metric in shown)
+        table.add_row(f"baseline: {name}", *cells, style="red" if name in losing else None)
+    console().print(table)
+    if losing:
+        console().print(
+            f"This model loses to {', '.join(beaten_by(report))}: don't ship it before it wins. Train longer "
+            "(training.max_epochs, training.patience), try another preset, or collect more data.",
+            style="bold red",
+            soft_wrap=True,
+        )
+
+
+def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None) -> None:
+    """Each variant's size, quality and latency."""
+    latencies = latency_ms(measurements)
+    headings = ["variant", "size", "HR@10", "NDCG@10", "overlap@10 with Keras", "latency, one thread"]
+    table = _table("Files", headings)
+    default = report.get("default_variant")
+    for name, variant in report.get("variants", {}).items():
+        label = f"{name} (model.tflite)" if name == default else name
+        if variant.get("refused"):
+            table.add_row(
+                label, _bytes(variant), *[""] * (len(headings) - 3), f"refused: {variant['refused']}", style="red"
+            )
+            continue
+        figures = [_plain(value_of(variant.get(key))) for key in ("recall@10", "ndcg@10", "overlap@10")]
+        latency = f"{latencies[name]:.3f} ms" if name in latencies else ""
+        table.add_row(label, _bytes(variant), *figures, latency, style="bold" if name == default else None)
+    console().print(table)
+
+
+def latency_ms(measurements: Mapping[str, Any] | None) -> dict[str, float]:
+    """Median latency in milliseconds by variant; empty where none was measured."""
+    variants = (measurements or {}).get("variants", {})
+    found = {name: value_of(figures.get("latency_ms")) for name, figures in variants.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def print_recommendations(title: str, history: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """One history and what the model recommends after it."""
+    console().print(title, style="bold")
+    for item in history:
+        console().print(f"    {item}", soft_wrap=True)
+    console().print("  next:", style="bold")
+    for number, row in enumerate(rows, 1):
+        console().print(f"    {number:>2}. {label(row)}  ({row['score']:.2f})", soft_wrap=True)
+
+
+def label(item: Mapping[str, Any]) -> str:
+    """An item by its title, or by its id where it has none. Control characters of the data don't reach the terminal."""
+    text = str(item.get("title") or item["id"])
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _table(title: str, headings: Iterable[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number == 0 else "right")
+    return table
+
+
+def _title(metric: str) -> str:
+    return TITLES.get(metric, metric)
+
+
+def _with_interval(figure: Any, metric: str) -> str:
+    value = value_of(figure)
+    if value is None:
+        return ""
+    digits = 1 if metric == "mean_rank" else 4
+    interval = figure.get("ci95") if isinstance(figure, Mapping) else None
+    if not interval:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _bytes(variant: Mapping[str, Any]) -> str:
+    return human_bytes(variant["bytes"]) if "bytes" in variant else ""

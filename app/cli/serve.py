@@ -1,0 +1,106 @@
+"""`pocketrec serve`: the whole service on one machine, with nothing else installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.errors import CommandFailed, Status, guarded
+from app.cli.output import say
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Folder for everything the service keeps. [env: POCKETREC_STATE_DIR] [default: .pocketrec]",
+    ),
+]
+Host = Annotated[
+    str | None, typer.Option("--host", help="Address to listen on. [env: POCKETREC_HOST] [default: 127.0.0.1]")
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="0 takes a free one. [env: POCKETREC_PORT] [default: 8000]"),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="When ready, print one line of JSON on stdout: {url, state_dir, broker, ...}.")
+]
+WithParent = Annotated[
+    bool,
+    typer.Option("--stop-with-stdin", help="Stop when standard input is closed: for programs that start a service."),
+]
+
+
+@guarded
+def serve(
+    state_dir: StateDir = None,
+    host: Host = None,
+    port: Port = None,
+    as_json: AsJson = False,
+    stop_with_stdin: WithParent = False,
+) -> None:
+    """Start the service on this machine: API, worker and, unless POCKETREC_BROKER_URL is set, an embedded broker.
+
+    Everything is configured by environment variables POCKETREC_...: see docs/operations.md. Without POCKETREC_API_KEY
+    it listens on this machine only. Ctrl-C stops it in order: a running job writes a checkpoint and goes on from it
+    after the next start.
+
+    Examples:
+
+      pocketrec serve
+
+      POCKETREC_API_KEY=... pocketrec serve --host 0.0.0.0 --port 8000
+    """
+    given = {"state_dir": state_dir, "host": host, "port": port}
+    settings = load_settings({name: value for name, value in given.items() if value is not None})
+    from app.cli.service import run
+
+    run(settings, announce=_announce(as_json), stop_with_stdin=stop_with_stdin)
+
+
+def load_settings(given: dict[str, Any]) -> Any:
+    """The service's settings from the environment, overridden by `given`.
+
+    Raises:
+        CommandFailed: a value is not valid; names the variable.
+    """
+    from pydantic import ValidationError
+
+    from registry.settings import Settings
+
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [
+            f"{'POCKETREC_' + str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False)
+        ]
+        raise CommandFailed(Status.BAD_INPUT, "settings_invalid", faults) from None
+
+
+def _announce(as_json: bool) -> Any:
+    def announce(facts: dict[str, Any]) -> None:
+        say(f"PocketRec {facts['version']} listens on {facts['url']}", style="bold")
+        say(f"  state folder  {facts['state_dir']}")
+        say(f"  database      {facts['database']}")
+        say(f"  broker        {facts['broker']['description']} ({facts['broker']['kind']})")
+        say("  durability    database: queued jobs outlive the broker, running ones go on from their last checkpoint")
+        say(f"  auth          {'on: POCKETREC_API_KEY' if facts['auth'] else 'off: reachable from this machine only'}")
+        say("  Ctrl-C stops it")
+        if as_json:
+            print_json_line(facts)
+
+    return announce
+
+
+def print_json_line(facts: dict[str, Any]) -> None:
+    """`facts` as one line of JSON on stdout."""
+    import json
+    import sys
+
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()

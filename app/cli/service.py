@@ -1,0 +1,199 @@
+"""Runs the parts of the service on one machine: the API in this process, broker and worker as its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from app.cli.children import Child, ChildEnded, stop_on_signals
+from app.cli.errors import CommandFailed, Status
+from app.cli.output import say
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from registry.settings import Settings
+
+Announce = Callable[[dict[str, Any]], None]
+START_SECONDS = 60.0
+RESTART_SECONDS = 2.0
+
+
+def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM, then stop everything; no process is left then.
+
+    Args:
+        settings: of the service.
+        announce: called once the API answers, with what there is to say about it.
+        stop_with_stdin: also stop when standard input is closed.
+
+    Raises:
+        CommandFailed: the address can't be used, or a part doesn't start.
+    """
+    from app.security import BindingRefused, check_binding
+
+    stop_on_signals()
+    if stop_with_stdin:
+        threading.Thread(target=_stop_at_end_of_input, name="stdin", daemon=True).start()
+    key = os.environ.get("POCKETREC_API_KEY") or None
+    try:
+        check_binding(settings, key)
+    except BindingRefused as error:
+        raise CommandFailed(Status.BAD_INPUT, "binding_refused", [str(error)]) from None
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(settings))
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _migrate(settings)
+        broker = stack.enter_context(Child(["-m", "worker.announce"], environment=_environment(settings)))
+        facts = _expect(broker)
+        settings = settings.model_copy(update={"broker_url": facts["url"], "broker": "url"})
+        worker = stack.enter_context(_Worker(settings))
+        server = _server(settings)
+        told = {
+            "url": f"http://{_host(listener)}:{listener.getsockname()[1]}",
+            "state_dir": str(settings.state_dir),
+            "database": _plain_url(settings.database_url),
+            "broker": {"kind": facts["kind"], "description": facts["description"]},
+            "durability": "database",
+            "auth": key is not None,
+            "version": version("pocketrec"),
+            "pid": os.getpid(),
+        }
+        threading.Thread(target=_tell_when_started, args=(server, announce, told), name="announce", daemon=True).start()
+        with suppress(KeyboardInterrupt):  # uvicorn raises the signal that stopped it again: an orderly end here
+            server.run(sockets=[listener])
+        worker.leaving = True
+        say("stopping: the worker writes a checkpoint of a running job")
+    if not server.started:
+        raise CommandFailed(Status.FAILED, "start_failed", ["the API did not start; its own messages are above"])
+
+
+class _Worker:
+    """The worker process, started again whenever it ends while the service runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.leaving = False
+        self._environment = _environment(settings)
+        self._child = self._start()
+        self._watch = threading.Thread(target=self._keep, name="keep the worker", daemon=True)
+
+    def __enter__(self) -> _Worker:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leaving = True
+        self._watch.join()
+        self._child.stop()
+
+    def _start(self) -> Child:
+        return Child(["-m", "worker", "--stop-with-stdin"], environment=self._environment)
+
+    def _keep(self) -> None:
+        while not self.leaving:
+            time.sleep(0.2)
+            if self._child.running or self.leaving:
+                continue
+            say(f"the worker ended with status {self._child.process.returncode}; starting it again", style="yellow")
+            time.sleep(RESTART_SECONDS)
+            if not self.leaving:
+                self._child = self._start()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """A bound socket, so that a port in use is said before anything is started."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(512)
+    except OSError as error:
+        lines = [
+            f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}",
+            "stop what uses it, or take another with --port (0 takes a free one)",
+        ]
+        raise CommandFailed(Status.BAD_INPUT, "address_unavailable", lines) from None
+    return listener
+
+
+def _migrate(settings: Settings) -> None:
+    from registry.database import Database
+
+    database = Database(settings.database_url)
+    try:
+        database.migrate()
+    finally:
+        database.dispose()
+
+
+def _server(settings: Settings) -> uvicorn.Server:
+    import uvicorn
+
+    from app.main import create_app
+
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        lifespan="on",
+    )
+    return uvicorn.Server(config)
+
+
+def _expect(broker: Child) -> dict[str, Any]:
+    try:
+        facts = broker.expect(START_SECONDS)
+    except ChildEnded as error:
+        raise CommandFailed(Status.FAILED, "start_failed", [f"the broker did not start: {error}"]) from None
+    if "error" in facts:
+        raise CommandFailed(Status.BAD_INPUT, "broker_unavailable", [facts["error"]])
+    return facts
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The settings as a child reads them."""
+    import json
+
+    found = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if value is not None:
+            found[f"POCKETREC_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+    return found
+
+
+def _tell_when_started(server: uvicorn.Server, announce: Announce, facts: dict[str, Any]) -> None:
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(0.02)
+    announce(facts)
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _host(listener: socket.socket) -> str:
+    host = str(listener.getsockname()[0])
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _plain_url(url: str) -> str:
+    """A database URL without its password."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}{separator}{credentials.partition(':')[0]}{at}{place}"

@@ -1,0 +1,62 @@
+"""From command-line options to the dataset spec and the job config, with faults said in terms of the options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from app.cli.errors import CommandFailed, Status
+
+ROLES = ("user", "item", "timestamp", "rating")
+
+
+def dataset_spec(
+    format_name: str | None, mapping: list[str] | None, items: Path | None = None, beside: Path | None = None
+) -> dict[str, Any]:
+    """The JSON form of a DatasetSpec; only what was given. `items` is named as seen from the log at `beside`.
+
+    Raises:
+        CommandFailed: an option that isn't `ROLE=COLUMN`, or an unknown or repeated role.
+    """
+    spec: dict[str, Any] = {}
+    if format_name:
+        spec["format"] = format_name
+    columns: dict[str, str] = {}
+    for option in mapping or []:
+        role, separator, column = option.partition("=")
+        if not separator or not column or role not in ROLES:
+            raise _usage(
+                f"--map {option}: expected ROLE=COLUMN with a role of {', '.join(ROLES)}, such as --map user=uid"
+            )
+        if role in columns:
+            raise _usage(f"--map {option}: {role} was mapped to {columns[role]!r} already; give each role once")
+        columns[role] = column
+    if columns:
+        spec["mapping"] = columns
+    if items is not None and beside is not None:
+        folder = beside if beside.is_dir() else beside.parent
+        spec["items"] = {"path": os.path.relpath(items, folder)}
+    return spec
+
+
+def config_document(preset: str | None, config: Path | None) -> dict[str, Any]:
+    """The config document that `--preset NAME` or `--config FILE` names, checked.
+
+    Raises:
+        CommandFailed: both options or neither.
+        ConfigInvalid: the preset or the file is not valid.
+    """
+    from reco_core.config import load, load_file
+
+    if (preset is None) == (config is None):
+        raise _usage("give either --preset NAME or --config FILE")
+    if config is None:
+        document: dict[str, Any] = {"preset": preset}
+        load(document)
+        return document
+    return load_file(config).model_dump(mode="json", exclude_unset=False)
+
+
+def _usage(message: str) -> CommandFailed:
+    return CommandFailed(Status.BAD_INPUT, "usage", [message])

@@ -1,0 +1,106 @@
+"""`pocketrec train`: the pipeline on this machine, without the service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.children import Child, stop_on_signals
+from app.cli.errors import CommandFailed, Status, from_problem, guarded
+from app.cli.options import AsJson, Config, Format, Items, Map, Preset
+from app.cli.output import console, print_json, say
+
+Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the bundle; made if it is missing.")]
+
+
+@guarded
+def train(
+    data: Data,
+    out: Out,
+    format: Format = None,  # noqa: A002 - typer names the option after it
+    map: Map = None,  # noqa: A002
+    items: Items = None,
+    preset: Preset = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train on a log on this machine and write a bundle, no service needed.
+
+    Examples:
+
+      pocketrec train --data ml-100k.zip --preset bow --out bundle
+
+      pocketrec train --data log.csv --map user=uid --map item=sku --map timestamp=at --config configs/rnn.yaml --out b
+
+    Then: pocketrec recommend --bundle bundle --history 50,172,133
+    """
+    from app.cli.specs import config_document, dataset_spec
+
+    stop_on_signals()
+    config_document(preset, config)
+    if not data.exists():
+        raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--data {data}: no such file or folder"])
+    command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out), "--json"]
+    command += ["--preset", preset] if preset is not None else ["--config", str(config)]
+    spec = dataset_spec(format, map, items, data)
+    if spec:
+        command += ["--spec", json.dumps(spec)]
+    folder = run_pipeline(command)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    measurements = _measurements(out)
+    if as_json:
+        print_json({"bundle": str(folder), "report": report, "measurements": measurements})
+        return
+    from app.cli.results import print_report
+
+    print_report(report, measurements)
+    console().print(
+        f"The bundle is in {folder}: model.tflite, vocabularies, report.json, manifest.json.", soft_wrap=True
+    )
+    console().print(f"Next: pocketrec recommend --bundle {folder} --history ITEM,ITEM,...", soft_wrap=True)
+
+
+def run_pipeline(command: list[str]) -> Path:
+    """Run `python COMMAND`, show its events, and return the folder of the bundle.
+
+    Raises:
+        CommandFailed: the run ended with a typed error, or without a result.
+    """
+    from app.cli.follow import Display
+
+    result: Path | None = None
+    problem: dict[str, Any] | None = None
+    with Child(command, environment={"TF_CPP_MIN_LOG_LEVEL": "3"}) as child, Display() as display:
+        while (event := child.message()) is not None:
+            match event.pop("event", None):
+                case "phase":
+                    display.phase(event["phase"])
+                case "progress":
+                    display.progress(**event)
+                case "epoch":
+                    display.epoch(**event)
+                case "log":
+                    display.log(event["message"])
+                case "result":
+                    result = Path(event["path"])
+                case "error":
+                    problem = event
+                case _:
+                    continue
+    status = child.process.returncode
+    if problem is not None or result is None:
+        raise from_problem(problem, f"the run ended with status {status} and no result; its own messages are above")
+    say(f"done in {sum(display.phase_seconds.values()):.0f} s")
+    return result
+
+
+def _measurements(out: Path) -> dict[str, Any] | None:
+    for path in (out.with_name(out.name + ".work") / "measurements.json", out / "measurements.json"):
+        if path.exists():
+            measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return measured
+    return None
