@@ -1,4 +1,4 @@
-"""Runs the parts of the service on one machine: the API in this process, broker and worker as its children."""
+"""Runs the service on one machine: the API in this process, a worker with the embedded broker as its child."""
 
 from __future__ import annotations
 
@@ -51,16 +51,14 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         listener = stack.enter_context(_listen(settings))
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _migrate(settings)
-        broker = stack.enter_context(Child(["-m", "worker.announce"], environment=_environment(settings)))
-        facts = _expect(broker)
-        settings = settings.model_copy(update={"broker_url": facts["url"], "broker": "url"})
         worker = stack.enter_context(_Worker(settings))
-        server = _server(settings)
+        server = _server(settings)  # imported while the worker starts
+        broker = worker.ready()
         told = {
             "url": f"http://{_host(listener)}:{listener.getsockname()[1]}",
             "state_dir": str(settings.state_dir),
             "database": _plain_url(settings.database_url),
-            "broker": {"kind": facts["kind"], "description": facts["description"]},
+            "broker": {"kind": broker["kind"], "description": broker["description"]},
             "durability": "database",
             "auth": key is not None,
             "version": version("pocketrec"),
@@ -85,16 +83,30 @@ class _Worker:
         self._watch = threading.Thread(target=self._keep, name="keep the worker", daemon=True)
 
     def __enter__(self) -> _Worker:
-        self._watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.leaving = True
-        self._watch.join()
+        if self._watch.is_alive():
+            self._watch.join()
         self._child.stop()
 
+    def ready(self) -> dict[str, Any]:
+        """Wait until the worker takes jobs; what it says about its broker.
+
+        Raises:
+            CommandFailed: it ended, or wasn't ready in time.
+        """
+        try:
+            facts = self._child.expect(START_SECONDS)
+        except ChildEnded as error:
+            raise CommandFailed(Status.FAILED, "start_failed", [f"the worker did not start: {error}"]) from None
+        self._watch.start()
+        broker: dict[str, Any] = facts["broker"]
+        return broker
+
     def _start(self) -> Child:
-        return Child(["-m", "worker", "--stop-with-stdin"], environment=self._environment)
+        return Child(["-m", "worker", "--die-with-parent"], environment=self._environment)
 
     def _keep(self) -> None:
         while not self.leaving:
@@ -148,16 +160,6 @@ def _server(settings: Settings) -> uvicorn.Server:
         lifespan="on",
     )
     return uvicorn.Server(config)
-
-
-def _expect(broker: Child) -> dict[str, Any]:
-    try:
-        facts = broker.expect(START_SECONDS)
-    except ChildEnded as error:
-        raise CommandFailed(Status.FAILED, "start_failed", [f"the broker did not start: {error}"]) from None
-    if "error" in facts:
-        raise CommandFailed(Status.BAD_INPUT, "broker_unavailable", [facts["error"]])
-    return facts
 
 
 def _environment(settings: Settings) -> dict[str, str]:
