@@ -117,18 +117,27 @@ def _configured(settings: BrokerSettings) -> RunningBroker:
         raise BrokerUnavailable("broker is set to `url`, but no broker_url is given; set POCKETREC_BROKER_URL")
     if "cluster" in settings.broker_url.partition("://")[0]:
         raise BrokerUnavailable(
-            f"{_without_password(settings.broker_url)}: a Redis cluster can't carry Celery's queue; give one server"
+            f"{without_password(settings.broker_url)}: a Redis cluster can't carry Celery's queue; give one server"
         )
     if settings.broker_url.startswith("filesystem://"):
         _make_message_folders(Path(settings.broker_url.removeprefix("filesystem://")))
         return RunningBroker(settings.broker_url, "filesystem", f"files in {settings.broker_url}")
-    return RunningBroker(settings.broker_url, "url", _without_password(settings.broker_url))
+    return RunningBroker(settings.broker_url, "url", without_password(settings.broker_url))
 
 
 def _filesystem(settings: BrokerSettings) -> RunningBroker:
     folder = settings.state_dir.absolute() / "broker" / "files"
     _make_message_folders(folder)
-    return RunningBroker(f"filesystem://{folder}", "filesystem", f"files in {folder}")
+    url = f"filesystem://{folder}"
+    _note_address(folder.parent, url, "filesystem")
+    return RunningBroker(url, "filesystem", f"files in {folder}")
+
+
+def _note_address(data: Path, url: str, kind: BrokerKind) -> None:
+    """Leave the URL where other processes that use the same state folder look for it."""
+    part = data / f"address.{os.getpid()}.part"
+    part.write_text(json.dumps({"url": url, "kind": kind}), encoding="utf-8")
+    part.replace(data / "address")
 
 
 def _make_message_folders(folder: Path) -> None:
@@ -148,10 +157,9 @@ def _embedded(settings: BrokerSettings, kind: EmbeddedKind) -> RunningBroker:
         except BlockingIOError:
             closer.close()
             return _shared(data)
+        closer.callback((data / "address").unlink, missing_ok=True)
         url = _launch(closer, binary, data, data / f"appendonly-{kind}")
-        # The guard removes the socket folder even when this process is killed, so a stale address can't mislead:
-        # it is read only while the lock is held.
-        (data / "address").write_text(json.dumps({"url": url, "kind": kind}))
+        _note_address(data, url, kind)
     except BaseException:
         closer.close()
         raise
@@ -294,7 +302,8 @@ def _tail(path: Path) -> str:
         return "(no log)"
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """`url` as it may be shown and logged."""
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")
     user = credentials.partition(":")[0]

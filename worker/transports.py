@@ -34,6 +34,7 @@ class Connection:
     url: str
     transport: str | None
     options: dict[str, Any]
+    is_redis: bool
 
 
 def connection_to(broker_url: str) -> Connection:
@@ -51,9 +52,9 @@ def connection_to(broker_url: str) -> Connection:
             "control_folder": str(folder / "control"),
             "polling_interval": 0.2,
         }
-        return Connection("filesystem://", "worker.transports:FilesystemTransport", options)
+        return Connection("filesystem://", "worker.transports:FilesystemTransport", options, False)
     if scheme not in ("redis", "rediss", "redis+socket"):
-        return Connection(broker_url, None, {})
+        return Connection(broker_url, None, {}, False)
     query = parse_qs(urlsplit(broker_url).query)
     prefix = query.pop("key_prefix", [KEY_PREFIX])[0]
     options = {
@@ -65,8 +66,8 @@ def connection_to(broker_url: str) -> Connection:
     remaining = "&".join(f"{name}={values[0]}" for name, values in query.items())
     url = broker_url.partition("?")[0] + (f"?{remaining}" if remaining else "")
     if scheme == "redis+socket":
-        return Connection(url.replace("redis+socket://", "pocketrec+socket://", 1), None, options)
-    return Connection(url, "worker.transports:RedisTransport", options)
+        return Connection(url.replace("redis+socket://", "pocketrec+socket://", 1), None, options, True)
+    return Connection(url, "worker.transports:RedisTransport", options, True)
 
 
 def is_well_formed(message: object) -> bool:

@@ -1,0 +1,127 @@
+"""`python -m worker`: one Celery worker with `slots` threads, the reaper, and an embedded broker if none is configured.
+
+Standard output gets one JSON line, `ready`; the log goes to standard error. SIGTERM or SIGINT: no more claims, trainers
+checkpoint at the next batch, leases are released, and the process is gone within 20 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from types import FrameType
+
+import structlog
+from celery.signals import worker_ready
+from celery.worker import WorkController, state
+
+from registry.settings import Settings
+from worker import attempt_folder, broker, logs, tasks
+from worker.celery_app import make_app
+from worker.reaper import Reaper
+from worker.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+EXIT_SECONDS = 19.0
+PARENT_POLL_SECONDS = 0.5
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker until it is told to stop. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description="Runs jobs. Settings: POCKETREC_* variables.")
+    parser.add_argument(
+        "--die-with-parent",
+        action="store_true",
+        help="stop when the parent process ends; if standard input is a pipe, when that closes",
+    )
+    options = parser.parse_args(arguments)
+    settings = Settings()
+    logs.configure(settings.log_level)
+    try:
+        running = broker.start(settings)
+    except broker.BrokerUnavailable as error:
+        print(f"no broker: {error}", file=sys.stderr)
+        return 1
+    with running:
+        return _run(settings.model_copy(update={"broker_url": running.url}), running, options.die_with_parent)
+
+
+def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: bool) -> int:
+    app = make_app(settings)
+    runtime = Runtime.open(settings, app)
+    runtime.database.migrate()
+    attempt_folder.sweep(runtime.attempts_dir)
+    tasks.register(app, runtime)
+    _stop_on_signals(runtime)
+    if die_with_parent:
+        threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
+
+    def announce(**_kwargs: object) -> None:
+        about = {"kind": running.kind, "url": broker.without_password(running.url), "description": running.description}
+        _say({"event": "ready", "slots": settings.slots, "broker": about, "durability": "database"})
+
+    worker_ready.connect(announce, weak=False)
+    Reaper(runtime).start()
+    log.info("worker_started", broker=running.description, slots=settings.slots, durability="database")
+    worker = WorkController(
+        app=app,
+        pool_cls="threads",
+        concurrency=settings.slots,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    runtime.stopping.set()
+    runtime.database.dispose()
+    log.info("worker_stopped", status=worker.exitcode or 0)
+    return worker.exitcode or 0
+
+
+def _stop_on_signals(runtime: Runtime) -> None:
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        if runtime.stopping.is_set():
+            return
+        runtime.stopping.set()
+        state.should_stop = 0  # Celery's loop looks at this; 0 is the exit status
+        threading.Thread(target=_exit_in_time, args=(runtime,), name="exit-watch", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+def _exit_in_time(runtime: Runtime) -> None:
+    """End the process when Celery doesn't: it may sit in a wait for a broker that is away. Trainers go with us."""
+    give_up = time.monotonic() + EXIT_SECONDS
+    while time.monotonic() < give_up and runtime.active:
+        time.sleep(0.1)
+    time.sleep(min(4.0, max(0.0, give_up - time.monotonic())))
+    log.warning("worker_exit_forced", active=runtime.active)
+    os._exit(0 if runtime.active == 0 else 1)
+
+
+def _stop_with_parent() -> None:
+    parent = os.getppid()
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        while os.read(0, 4096):
+            pass
+    else:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL_SECONDS)
+    log.info("parent_ended")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The folder of one attempt: inputs brought from the blob store, outputs written by the trainer."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from registry import checkpoints, datasets
+from registry.errors import NotFound
+
+if TYPE_CHECKING:
+    from registry.blobs import BlobStore
+    from registry.database import Database
+    from registry.records import Claim, Dataset, FileEntry
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def attempt_folder(root: Path, claim: Claim) -> Iterator[Path]:
+    """A new folder for this attempt with empty `inputs` and `outputs`; it is removed at the end."""
+    folder = root / f"{claim.job_id}.{claim.fence}"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("inputs", "outputs"):
+        (folder / name).mkdir(parents=True)
+    try:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # says to `sweep` that somebody still works here
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Remove the folders of attempts whose supervisor was killed."""
+    for folder in root.glob("job_*"):
+        try:
+            with (folder / "lock").open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+                log.info("attempt_folder_removed", folder=folder.name)
+        except (BlockingIOError, FileNotFoundError):
+            # Somebody's, or so new that it has no lock yet.
+            continue
+
+
+def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore) -> bool:
+    """Bring all that the trainer of this claim needs into `folder`. Returns whether it resumes from a checkpoint.
+
+    Raises:
+        NotFound, BlobMissing, BlobCorrupt: an input is gone.
+    """
+    job = claim.job
+    if job.dataset_id is None:
+        raise NotFound(f"{job.id} has no dataset")
+    with database.read() as session:
+        dataset = datasets.get(session, job.dataset_id)
+        checkpoint = checkpoints.latest_checkpoint(session, job.id)
+    order: dict[str, Any] = {"type": job.type, "job_id": job.id, "attempt": job.attempt}
+    if job.type == "validate_dataset":
+        order |= {"spec": dataset.spec, "upload": _fetch_upload(dataset, folder / "inputs", blobs)}
+    else:
+        _fetch(dataset.files, folder / "inputs" / "dataset", blobs)
+        order["config"] = job.config
+        if checkpoint is not None:
+            blobs.fetch(checkpoint.sha256, folder / "inputs" / "checkpoint.npz")
+    (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
+    return checkpoint is not None
+
+
+def _fetch_upload(dataset: Dataset, inputs: Path, blobs: BlobStore) -> str:
+    """Bring the files as they came, and return the path in `inputs` that the parsers get: the file, or their folder."""
+    if not dataset.upload:
+        raise NotFound(f"dataset {dataset.id} has no files")
+    _fetch(dataset.upload, inputs / "upload", blobs)
+    return f"upload/{dataset.upload[0].path}" if len(dataset.upload) == 1 else "upload"
+
+
+def _fetch(entries: tuple[FileEntry, ...], to: Path, blobs: BlobStore) -> None:
+    for entry in entries:
+        path = to / entry.path
+        # The registry refuses such paths; a file outside the folder would be too bad to rely on that alone.
+        if not path.resolve().is_relative_to(to.resolve()):
+            raise NotFound(f"{entry.path!r} is not a relative path")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blobs.fetch(entry.sha256, path)
+
+
+@contextmanager
+def pinned(path: Path) -> Iterator[Path]:
+    """A second name for the file at `path`, which stays the same file when the trainer replaces the first one."""
+    name = path.with_name(f"{path.name}.pinned")
+    with contextlib.suppress(FileNotFoundError):
+        name.unlink()
+    name.hardlink_to(path)
+    try:
+        yield name
+    finally:
+        name.unlink(missing_ok=True)

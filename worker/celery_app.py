@@ -1,0 +1,73 @@
+"""The Celery app: a queue of nudges. It stores no results and knows nothing of jobs but their ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+
+from worker.transports import connection_to
+
+if TYPE_CHECKING:
+    from registry.settings import Settings
+
+TASK = "pocketrec.run_job"
+QUEUE = "pocketrec.default"
+
+
+def make_app(settings: Settings) -> Celery:
+    """An app for publishing and consuming nudges over `settings.broker_url`, which must be set.
+
+    An embedded broker's URL gets there by `settings.model_copy(update={"broker_url": running.url})`.
+
+    Raises:
+        ValueError: no broker URL is set.
+    """
+    if not settings.broker_url:
+        raise ValueError("broker_url is not set; start a broker with worker.broker.start(settings) and pass its url")
+    connection = connection_to(settings.broker_url)
+    app = Celery("pocketrec", set_as_current=False, backend="disabled")
+    app.conf.update(
+        broker_url=connection.url,
+        broker_transport=connection.transport,
+        broker_transport_options=connection.options,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_connection_timeout=5,
+        # A message is only a hint: losing one costs nothing, and holding one back for a late ack would gain nothing.
+        task_acks_late=False,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_default_queue=QUEUE,
+        task_publish_retry=False,
+        worker_pool="threads",
+        worker_concurrency=settings.slots,
+        worker_prefetch_multiplier=1,
+        # Without it a busy worker holds the next message back from idle ones. Celery knows it for Redis only.
+        worker_disable_prefetch=connection.is_redis,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def _for_command_line() -> Celery:
+    from registry.settings import Settings
+    from worker import tasks
+    from worker.runtime import Runtime
+
+    settings = Settings()
+    app = make_app(settings)
+    tasks.register(app, Runtime.open(settings, app))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, made at first use from the environment: for `celery -A worker.celery_app worker`."""
+    if name == "app":
+        return globals().setdefault("app", _for_command_line())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

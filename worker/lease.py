@@ -1,0 +1,104 @@
+"""A held lease: renewed by a thread of its own, and the only way to write about the job."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from registry import leases
+from registry.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from registry.database import Database
+    from registry.records import Claim
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Lease:
+    """Renews `claim` every `heartbeat_seconds` while the `with` block lasts.
+
+    `lost` is set once another worker may have the job; `cancel_requested` once somebody asked for the end.
+    """
+
+    def __init__(self, database: Database, claim: Claim, *, heartbeat_seconds: float, lease_seconds: float) -> None:
+        self.claim = claim
+        self.lost = threading.Event()
+        self.cancel_requested = threading.Event()
+        self._database = database
+        self._heartbeat_seconds = heartbeat_seconds
+        self._lease_seconds = lease_seconds
+        self._expires = time.monotonic() + lease_seconds
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{claim.job_id}", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def write(self, work: Callable[[Session, Claim], T]) -> T:
+        """Do `work` in one transaction. A database that is away is waited for, for as long as the lease lasts.
+
+        Raises:
+            LeaseLost: the job is another's now, or the lease ran out while the database was away.
+        """
+        while True:
+            try:
+                with self._database.write() as session:
+                    return work(session, self.claim)
+            except LeaseLost:
+                self.lost.set()
+                raise
+            except DBAPIError as error:
+                if not _is_transient(error):
+                    raise
+                log.warning("database_away", job_id=self.claim.job_id, error=repr(error.orig)[:200])
+            self.check()
+            time.sleep(min(0.5, self._heartbeat_seconds))
+
+    def check(self) -> None:
+        """Raise LeaseLost if the lease is known to be lost, or has run out by this machine's clock."""
+        if time.monotonic() > self._expires:
+            self.lost.set()
+        if self.lost.is_set():
+            raise LeaseLost(f"{self.claim.job_id}: the lease under fence {self.claim.fence} is over")
+
+    def _beat(self) -> None:
+        pause = self._heartbeat_seconds
+        while not self._closed.wait(pause):
+            pause = self._heartbeat_seconds
+            asked_at = time.monotonic()
+            try:
+                with self._database.write() as session:
+                    cancel = leases.heartbeat(session, self.claim, self._lease_seconds)
+            except LeaseLost:
+                # The supervisor itself may just have ended the job; then nobody looks at this any more.
+                self.lost.set()
+                return
+            except Exception as error:  # noqa: BLE001 - the lease decides: it either gets renewed in time or runs out
+                log.warning("heartbeat_failed", job_id=self.claim.job_id, error=repr(error)[:300])
+                pause = min(1.0, self._heartbeat_seconds)
+                if time.monotonic() > self._expires:
+                    self.lost.set()
+                    return
+                continue
+            self._expires = asked_at + self._lease_seconds
+            if cancel:
+                self.cancel_requested.set()
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)

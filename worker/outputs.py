@@ -1,0 +1,106 @@
+"""From a trainer's output folder to the registry: blobs first, then one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry import datasets, jobs, models
+from registry.records import FileEntry, Job
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from registry.blobs import BlobStore
+    from registry.records import Claim
+
+Record = Callable[["Session", "Claim"], Job]
+BESIDE_THE_BUNDLE = ("bundle.zip", "measurements.json")
+DEFAULT_MODEL = "default"
+
+
+class OutputsCorrupt(Exception):
+    """The trainer's files are not what its manifest says."""
+
+
+def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
+    """Put a bundle into the blob store; what is returned publishes it as a version and ends the job.
+
+    Raises:
+        OutputsCorrupt: a file is missing, or has not the size and sha256 that the manifest promises.
+    """
+    bundle = outputs / "bundle"
+    entries = _put_folder(bundle, blobs)
+    manifest = _read_json(bundle / "manifest.json")
+    _check(manifest, entries)
+    for name in BESIDE_THE_BUNDLE:
+        if not (outputs / name).is_file():
+            raise OutputsCorrupt(f"the trainer left no {name}")
+        entries.append(_put(outputs / name, name, blobs))
+    metrics = _read_json(bundle / "report.json")
+
+    def record(session: Session, claim: Claim) -> Job:
+        version = models.publish_version(
+            session, claim, model=model or DEFAULT_MODEL, files=entries, metrics=metrics, manifest=manifest
+        )
+        return jobs.succeed(session, claim, models.result_of(version))
+
+    return record
+
+
+def store_dataset(outputs: Path, blobs: BlobStore) -> Record:
+    """Put a dataset's canonical form into the blob store; what is returned makes it ready and ends the job."""
+    verdict = _read_json(outputs / "report.json")
+    entries = _put_folder(outputs / "dataset", blobs)
+
+    def record(session: Session, claim: Claim) -> Job:
+        dataset = datasets.mark_ready(
+            session, claim, report=verdict["report"], content_hash=verdict["content_hash"], files=entries
+        )
+        return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "ready"})
+
+    return record
+
+
+def invalid_dataset(outputs: Path, error: dict[str, Any]) -> Record:
+    """What makes a dataset invalid and ends its validation, which has done its work."""
+    report = outputs / "report.json"
+    found = _read_json(report)["report"] if report.is_file() else None
+
+    def record(session: Session, claim: Claim) -> Job:
+        dataset = datasets.mark_invalid(session, claim, error=error, report=found)
+        return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "invalid"})
+
+    return record
+
+
+def _check(manifest: dict[str, Any], entries: list[FileEntry]) -> None:
+    stored = {entry.path: entry for entry in entries}
+    for promised in manifest["files"]:
+        entry = stored.get(promised["path"])
+        if entry is None:
+            raise OutputsCorrupt(f"{promised['path']} is in the manifest, but the trainer left no such file")
+        if (entry.sha256, entry.bytes) != (promised["sha256"], promised["bytes"]):
+            raise OutputsCorrupt(f"{promised['path']} has not the size and sha256 that the manifest promises")
+
+
+def _put_folder(folder: Path, blobs: BlobStore) -> list[FileEntry]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [_put(path, path.relative_to(folder).as_posix(), blobs) for path in files]
+
+
+def _put(path: Path, name: str, blobs: BlobStore) -> FileEntry:
+    blob = blobs.put_file(path)
+    return FileEntry(path=name, bytes=blob.bytes, sha256=blob.sha256)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputsCorrupt(f"{path.name} can't be read: {error}") from error
+    if not isinstance(content, dict):
+        raise OutputsCorrupt(f"{path.name} holds no JSON object")
+    return content

@@ -1,0 +1,145 @@
+"""A trainer as a child process: started fresh, listened to, stopped, and its end put into words."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from worker import messages, trainer
+
+log = structlog.get_logger(__name__)
+
+MAX_LINE = 1 << 20
+DRAIN_SECONDS = 5.0
+# Names that begin so may hold credentials of the database or the blob store; a trainer has no use for them.
+PRIVATE_PREFIXES = ("POCKETREC_", "AWS_", "AZURE_", "GOOGLE_", "PG", "CELERY_")
+
+
+class TrainerProcess:
+    """A running trainer. It ends by itself when this object's process ends, because its standard input then closes."""
+
+    def __init__(self, command: Sequence[str], attempt_dir: Path) -> None:
+        """Start `command` with `attempt_dir` as its last argument; standard error goes to `trainer.log` in there."""
+        self.log_path = attempt_dir / "trainer.log"
+        with self.log_path.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*command, str(attempt_dir)],
+                cwd=attempt_dir,
+                env=clean_environment(os.environ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._messages: queue.Queue[messages.Message | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name="trainer-stdout", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def next_message(self, timeout: float) -> messages.Message | None:
+        """The next message, or None if none comes within `timeout` seconds. Raises EOFError after the last one."""
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            if self._process.poll() is None:
+                return None
+            # What it wrote before it ended is still to come. Not for ever: a stray grandchild could hold the pipe open.
+            self._reader.join(DRAIN_SECONDS)
+            message = None if self._messages.empty() else self._messages.get()
+        if message is None:
+            raise EOFError
+        return message
+
+    def backlog(self) -> int:
+        """How many messages wait to be taken."""
+        return self._messages.qsize()
+
+    def terminate(self) -> None:
+        """Ask it to checkpoint and stop."""
+        self._process.terminate()
+
+    def end(self) -> int:
+        """Kill it and whatever it started, if anything still runs, and return its exit status; negative: a signal."""
+        if self._process.poll() is None:
+            # Not reaped yet, so its id, which is also its group's, can't belong to anybody else.
+            os.killpg(self._process.pid, signal.SIGKILL)
+        status = self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        return status
+
+    def wait(self, timeout: float) -> int | None:
+        """Its exit status, or None if it still runs after `timeout` seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def resident_bytes(self) -> int | None:
+        """Its resident memory in bytes, or None where the system doesn't tell."""
+        try:
+            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def log_tail(self, characters: int = 2000) -> str:
+        """The end of its standard error."""
+        try:
+            with self.log_path.open("rb") as stream:
+                stream.seek(max(0, self.log_path.stat().st_size - characters))
+                return stream.read().decode(errors="replace")
+        except OSError as error:
+            return f"({error})"
+
+    def _read(self) -> None:
+        if self._process.stdout is None:
+            raise RuntimeError("the trainer was started without a pipe")
+        with self._process.stdout as stream:
+            while line := stream.readline(MAX_LINE):
+                if message := messages.parse(line):
+                    self._messages.put(message)
+                elif line.strip():
+                    log.warning("trainer_line_ignored", pid=self._process.pid, line=repr(line[:200]))
+        self._messages.put(None)
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without credentials, and such that our packages are found from any working directory."""
+    clean = {name: value for name, value in environment.items() if not name.startswith(PRIVATE_PREFIXES)}
+    root = str(Path(trainer.__file__).resolve().parent.parent)
+    clean["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [clean.get("PYTHONPATH")])])
+    return clean
+
+
+def describe_death(status: int, *, over_limit: bool = False) -> dict[str, Any]:
+    """`{code, message, errors}` for a trainer that ended without a result and without an error of its own."""
+    if over_limit:
+        code, message = "out_of_memory", "the trainer used more memory than its limit (memory_bytes) and was killed"
+    elif status == trainer.EXIT_OUT_OF_MEMORY:
+        code, message = "out_of_memory", "the trainer could not get the memory it asked for"
+    elif status == -signal.SIGKILL:
+        code, message = "out_of_memory", "the trainer was killed (SIGKILL); most often the system ran out of memory"
+    elif status < 0:
+        code, message = "trainer_died", f"the trainer was ended by {_signal_name(-status)}"
+    else:
+        code, message = "trainer_died", f"the trainer ended with exit status {status} and without a result"
+    return {"code": code, "message": message, "errors": []}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,114 @@
+"""Writes what a trainer says into the registry, under the lease."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from registry import checkpoints, jobs
+from worker.attempt_folder import pinned
+from worker.messages import (
+    CheckpointMessage,
+    EpochMessage,
+    ErrorMessage,
+    LogMessage,
+    Message,
+    PhaseMessage,
+    ProgressMessage,
+    ResultMessage,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from registry.blobs import BlobStore
+    from registry.records import Claim
+    from worker.lease import Lease
+
+log = structlog.get_logger(__name__)
+
+SECONDS_BETWEEN_PROGRESS = 1.0
+MAX_LOG_LINES = 200
+
+
+class Recorder:
+    """Records the messages of one attempt. Progress, log lines and checkpoints that come thick are thinned out."""
+
+    def __init__(self, lease: Lease, blobs: BlobStore, folder: Path) -> None:
+        self.result: ResultMessage | None = None
+        self.error: ErrorMessage | None = None
+        self._lease = lease
+        self._blobs = blobs
+        self._folder = folder
+        self._progress: ProgressMessage | None = None
+        self._lines: list[str] = []
+        self._checkpoint: CheckpointMessage | None = None
+        self._next_write = 0.0
+
+    def take(self, message: Message) -> None:
+        """Record `message`, at once or with the next `flush`. Raises LeaseLost."""
+        match message:
+            case PhaseMessage(phase=phase):
+                self._progress = None  # it belongs to the phase before
+                self._lease.write(lambda session, claim: jobs.set_phase(session, claim, phase))
+            case EpochMessage(epoch=epoch, metrics=metrics):
+                self._lease.write(lambda session, claim: jobs.record_epoch(session, claim, epoch, metrics))
+            case ProgressMessage():
+                self._progress = message
+            case CheckpointMessage():
+                self._checkpoint = message
+            case LogMessage(message=line):
+                self._lines = [*self._lines, line][-MAX_LOG_LINES:]
+            case ResultMessage():
+                self.result = message
+            case ErrorMessage():
+                self.error = message
+
+    def flush(self, *, now: bool = False) -> None:
+        """Write what waits: the newest checkpoint always, the rest now and then. Raises LeaseLost."""
+        if self._checkpoint is not None:
+            message, self._checkpoint = self._checkpoint, None
+            self._promote(message)
+        if not now and time.monotonic() < self._next_write:
+            return
+        progress, self._progress = self._progress, None
+        lines, self._lines = self._lines, []
+        if progress is None and not lines:
+            return
+        self._next_write = time.monotonic() + SECONDS_BETWEEN_PROGRESS
+
+        def write(session: Session, claim: Claim) -> None:
+            if lines:
+                jobs.append_log(session, claim, lines)
+            if progress is not None:
+                jobs.record_progress(
+                    session,
+                    claim,
+                    done=progress.done,
+                    total=progress.total,
+                    unit=progress.unit,
+                    eta_seconds=progress.eta_seconds,
+                )
+
+        self._lease.write(write)
+
+    def _promote(self, message: CheckpointMessage) -> None:
+        path = Path(message.path)
+        if not path.resolve().is_relative_to(self._folder):
+            log.warning("checkpoint_ignored", reason="outside the attempt folder", path=message.path[:200])
+            return
+        try:
+            with pinned(path) as file:
+                blob = self._blobs.put_file(file)
+        except FileNotFoundError:
+            log.debug("checkpoint_gone", path=message.path)  # a newer one has taken its place, and its message follows
+            return
+        self._lease.write(
+            lambda session, claim: checkpoints.promote_checkpoint(
+                session, claim, blob.sha256, blob.bytes, message.epoch, message.step
+            )
+        )
+        log.debug("checkpoint_promoted", job_id=self._lease.claim.job_id, epoch=message.epoch, step=message.step)

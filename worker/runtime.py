@@ -1,0 +1,69 @@
+"""What the parts of one worker process share."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.blobs import BlobStore
+from registry.database import Database
+from worker import publish
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from registry.settings import Settings
+
+TRAINER: tuple[str, ...] = (sys.executable, "-m", "worker.trainer")
+
+
+@dataclass
+class Runtime:
+    """Stores, settings and the wish to stop. `trainer` is the command that gets an attempt folder as its argument."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    app: Celery | None = None
+    worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    trainer: Sequence[str] = TRAINER
+    stopping: threading.Event = field(default_factory=threading.Event)
+    _active: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def open(cls, settings: Settings, app: Celery | None = None) -> Runtime:
+        """Connect to the database and the blob store that the settings name."""
+        return cls(settings, Database(settings.database_url), BlobStore(settings.blob_url), app)
+
+    @property
+    def attempts_dir(self) -> Path:
+        return self.settings.state_dir / "attempts"
+
+    @property
+    def active(self) -> int:
+        """How many slots are at work."""
+        return self._active
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count this thread among the slots at work."""
+        with self._lock:
+            self._active += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._active -= 1
+
+    def nudge(self, job_ids: Sequence[str]) -> None:
+        """Publish `job_ids`, if there is a queue to publish to."""
+        if self.app is not None and job_ids:
+            publish.nudge(self.app, job_ids)

@@ -1,0 +1,214 @@
+"""Runs one attempt of one claimed job: inputs, a fresh trainer process, records under the fence, results.
+
+The supervisor is where all decisions about an attempt are made; the trainer only trains.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from registry import jobs
+from registry.errors import LeaseLost, RegistryError
+from worker import attempt_folder, outputs
+from worker.lease import Lease
+from worker.process import TrainerProcess, describe_death
+from worker.recorder import Recorder
+
+if TYPE_CHECKING:
+    from registry.records import Claim
+    from worker.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.2
+# A worker must be gone 20 s after SIGTERM, releasing its leases included.
+SHUTDOWN_STOP_SECONDS = 14.0
+
+
+class Stop(Enum):
+    """Why a trainer was asked, or made, to end."""
+
+    CANCEL = "cancel"
+    SHUTDOWN = "shutdown"
+    DEADLINE = "deadline"
+    MEMORY = "memory"
+
+
+def run_attempt(runtime: Runtime, claim: Claim) -> bool:
+    """Run one attempt to its end and record how it ended. Returns whether the job should be claimed again at once.
+
+    Nothing is raised: whatever goes wrong is this attempt's fate. After LeaseLost nothing is written.
+    """
+    with structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt):
+        log.info("attempt_started", type=claim.job.type, fence=claim.fence)
+        settings = runtime.settings
+        lease = Lease(
+            runtime.database,
+            claim,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            lease_seconds=settings.lease_seconds,
+        )
+        try:
+            with lease:
+                try:
+                    return _Attempt(runtime, lease).run()
+                except (LeaseLost, KeyboardInterrupt, SystemExit):
+                    raise
+                except Exception as error:
+                    log.exception("attempt_broke")
+                    return _lost(runtime, lease, _internal_error(error))
+        except LeaseLost as error:
+            log.warning("lease_lost", reason=error.message)
+        except Exception:
+            # Not even its end could be recorded; the lease runs out and the reaper sees to it.
+            log.exception("attempt_abandoned")
+        return False
+
+
+class _Attempt:
+    def __init__(self, runtime: Runtime, lease: Lease) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+        self._lease = lease
+        self._job = lease.claim.job
+        self._stop: Stop | None = None
+        self._kill_at = float("inf")
+
+    def run(self) -> bool:
+        with attempt_folder.attempt_folder(self._runtime.attempts_dir, self._lease.claim) as folder:
+            folder = folder.resolve()
+            try:
+                resumes = attempt_folder.prepare(folder, self._lease.claim, self._runtime.database, self._runtime.blobs)
+            except RegistryError as error:
+                return self._fail({"code": error.code, "message": error.message, "errors": []})
+            recorder = Recorder(self._lease, self._runtime.blobs, folder)
+            process = TrainerProcess(self._runtime.trainer, folder)
+            try:
+                log.info("trainer_started", pid=process.pid, resumes=resumes)
+                self._watch(process, recorder)
+                status = process.wait(self._patience())
+            finally:
+                ended = process.end()
+            status = ended if status is None else status
+            log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
+            recorder.flush(now=True)
+            return self._conclude(recorder, status, folder, process)
+
+    def _watch(self, process: TrainerProcess, recorder: Recorder) -> None:
+        """Record messages and steer the trainer until it has no more to say."""
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        while True:
+            try:
+                message = process.next_message(TICK_SECONDS)
+            except EOFError:
+                return
+            if message is not None:
+                recorder.take(message)
+            if message is None or process.backlog() == 0:
+                recorder.flush()
+            self._steer(process, deadline)
+
+    def _steer(self, process: TrainerProcess, deadline: float) -> None:
+        self._lease.check()
+        now = time.monotonic()
+        if now > self._kill_at:
+            process.end()
+        if self._stop is not None:
+            return
+        limit = self._settings.memory_bytes
+        if limit is not None and (process.resident_bytes() or 0) > limit:
+            self._stop = Stop.MEMORY
+            process.end()
+        elif self._lease.cancel_requested.is_set():
+            self._ask_to_stop(process, Stop.CANCEL, self._settings.stop_seconds)
+        elif self._runtime.stopping.is_set():
+            self._ask_to_stop(process, Stop.SHUTDOWN, min(SHUTDOWN_STOP_SECONDS, self._settings.stop_seconds))
+        elif now > deadline:
+            self._ask_to_stop(process, Stop.DEADLINE, self._settings.stop_seconds)
+
+    def _ask_to_stop(self, process: TrainerProcess, why: Stop, seconds: float) -> None:
+        log.info("trainer_asked_to_stop", why=why.value)
+        self._stop = why
+        self._kill_at = time.monotonic() + seconds
+        process.terminate()
+
+    def _patience(self) -> float:
+        """Seconds in which a trainer whose output has ended should have exited."""
+        return max(0.0, min(5.0, self._kill_at - time.monotonic()))
+
+    def _conclude(self, recorder: Recorder, status: int, folder: Path, process: TrainerProcess) -> bool:
+        if self._stop is Stop.CANCEL:
+            return self._cancelled()
+        if recorder.error is not None:
+            return self._typed_error(recorder.error.as_dict(), folder, process)
+        if recorder.result is not None and status == 0:
+            return self._publish(folder)
+        if self._stop is Stop.DEADLINE:
+            hours = self._settings.deadline_seconds / 3600
+            message = f"the attempt took longer than {hours:g} h (deadline_seconds); raise the limit or train less"
+            return self._fail({"code": "deadline_exceeded", "message": message, "errors": []})
+        if self._stop is Stop.SHUTDOWN:
+            return self._release()
+        death = describe_death(status, over_limit=self._stop is Stop.MEMORY)
+        log.warning("trainer_lost", **death, stderr=process.log_tail())
+        return _lost(self._runtime, self._lease, death)
+
+    def _publish(self, folder: Path) -> bool:
+        if self._job.type == "validate_dataset":
+            record = outputs.store_dataset(folder / "outputs", self._runtime.blobs)
+        else:
+            self._lease.write(lambda session, claim: jobs.set_phase(session, claim, "publish"))
+            record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
+        if self._lease.cancel_requested.is_set():
+            return self._cancelled()
+        self._lease.write(record)
+        log.info("job_succeeded")
+        return False
+
+    def _typed_error(self, error: dict[str, Any], folder: Path, process: TrainerProcess) -> bool:
+        if error["code"] == "internal_error":
+            log.error("trainer_broke", message=error["message"], stderr=process.log_tail())
+        elif self._job.type == "validate_dataset":
+            self._lease.write(outputs.invalid_dataset(folder / "outputs", error))
+            log.info("dataset_invalid", code=error["code"])
+            return False
+        return self._fail(error)
+
+    def _fail(self, error: dict[str, Any]) -> bool:
+        self._lease.write(lambda session, claim: jobs.fail(session, claim, error))
+        log.info("job_failed", code=error["code"], message=error["message"])
+        return False
+
+    def _cancelled(self) -> bool:
+        self._lease.write(jobs.cancelled)
+        log.info("job_cancelled")
+        return False
+
+    def _release(self) -> bool:
+        self._lease.write(jobs.release)
+        log.info("job_released")
+        self._runtime.nudge([self._job.id])
+        return False
+
+
+def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any]) -> bool:
+    """The attempt is lost: the job goes on with another one, unless too many in a row got no further."""
+    limit = runtime.settings.max_attempts_without_progress
+    job = lease.write(
+        lambda session, claim: jobs.attempt_lost(session, claim, error, max_attempts_without_progress=limit)
+    )
+    log.warning("attempt_lost", code=error["code"], status=job.status, without_progress=job.attempts_without_progress)
+    return not job.is_terminal
+
+
+def _internal_error(error: Exception) -> dict[str, Any]:
+    return {
+        "code": "internal_error",
+        "message": f"unexpected {type(error).__name__} in the worker; its log has the details",
+        "errors": [],
+    }

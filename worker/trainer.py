@@ -1,0 +1,148 @@
+"""The trainer process: `python -m worker.trainer ATTEMPT_DIR` runs one attempt of one job in a fresh interpreter.
+
+It knows no database, no queue and no store. It reads `ATTEMPT_DIR/job.json` and `inputs/`, writes `outputs/`, and says
+what it does as JSON lines (`reco_core.progress`) on standard output. SIGTERM asks it to stop at the next checkpoint.
+It ends when its standard input closes, because then its supervisor is gone.
+
+| exit status | meaning |
+|---|---|
+| 0 | done; the last line was `result` |
+| 2 | a typed error; the last line was `error` |
+| 71 | out of memory, as far as the process itself could tell |
+| 75 | interrupted as asked; the last checkpoint holds everything |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from reco_core.errors import Interrupted, PocketRecError
+from reco_core.progress import JsonLinesReporter
+
+EXIT_RESULT = 0
+EXIT_ERROR = 2
+EXIT_OUT_OF_MEMORY = 71
+EXIT_INTERRUPTED = 75
+EXIT_ORPHANED = 76
+
+
+def main(arguments: list[str]) -> int:
+    """Run the attempt whose folder is the one argument. Returns the exit status."""
+    if len(arguments) != 1:
+        print("usage: python -m worker.trainer ATTEMPT_DIR", file=sys.stderr)
+        return 64
+    reporter = JsonLinesReporter(take_over_stdout())
+    threading.Thread(target=_die_when_stdin_closes, name="parent-watch", daemon=True).start()
+    stop = threading.Event()
+    folder = Path(arguments[0]).resolve()
+    try:
+        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        run = _JOBS[job["type"]]
+        run(job, folder, reporter, stop)
+    except Interrupted:
+        return EXIT_INTERRUPTED
+    except PocketRecError as error:
+        reporter.error(error)
+        return EXIT_ERROR
+    except MemoryError:
+        traceback.print_exc()
+        return EXIT_OUT_OF_MEMORY
+    except Exception as error:  # noqa: BLE001 - the process ends here, and its supervisor needs to know why
+        traceback.print_exc()
+        reporter.error(InternalError(_in_short(error)))
+        return EXIT_ERROR
+    return EXIT_RESULT
+
+
+class InternalError(PocketRecError):
+    """A fault of ours, not of the user's."""
+
+    code = "internal_error"
+
+
+def take_over_stdout() -> TextIO:
+    """The real standard output; whatever else writes to file descriptor 1 from now on ends up on standard error."""
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def _die_when_stdin_closes() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(EXIT_ORPHANED)
+
+
+def _train(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop: threading.Event) -> None:
+    _on_sigterm(stop.set)
+    from reco_core import bundle, config, datasets, pipeline
+
+    outputs = folder / "outputs"
+    outputs.mkdir(exist_ok=True)
+    checkpoint = folder / "inputs" / "checkpoint.npz"
+    pipeline.run(
+        config.load(job["config"]),
+        datasets.restore(folder / "inputs" / "dataset"),
+        outputs / "bundle",
+        work=outputs,
+        resume_from=checkpoint if checkpoint.exists() else None,
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    bundle.zip_bundle(outputs / "bundle", outputs / "bundle.zip")
+    reporter.result(outputs / "bundle")
+
+
+def _validate_dataset(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, _stop: threading.Event) -> None:
+    # There is nothing to save, and parsing can't be asked to stop half-way.
+    _on_sigterm(lambda: os._exit(EXIT_INTERRUPTED))
+    from reco_core import datasets
+
+    reporter.phase("validate")
+    spec = datasets.DatasetSpec.model_validate(job["spec"])
+    outputs = folder / "outputs"
+    outputs.mkdir(exist_ok=True)
+    try:
+        interactions = datasets.load(folder / "inputs" / job["upload"], spec)
+    except PocketRecError as error:
+        report = getattr(error, "report", None)
+        if report is not None:
+            _write_json(outputs / "report.json", {"report": report.as_dict()})
+        raise
+    datasets.store(interactions, outputs / "dataset")
+    verdict = {"report": interactions.report.as_dict(), "content_hash": datasets.content_hash(interactions)}
+    _write_json(outputs / "report.json", verdict)
+    reporter.result(outputs / "dataset")
+
+
+_JOBS = {"train": _train, "validate_dataset": _validate_dataset}
+
+
+def _on_sigterm(action: Callable[[], object]) -> None:
+    def handle(_signum: int, _frame: FrameType | None) -> None:
+        action()
+
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
+
+
+def _in_short(error: Exception) -> str:
+    first_line = str(error).partition("\n")[0][:300]
+    return f"unexpected {type(error).__name__}: {first_line}; the worker's log has the details"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
