@@ -18,10 +18,16 @@ from registry.upsert import insert_if_absent
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
+def check_sha256(sha256: str) -> str:
+    """The sha256, if it is one: it becomes part of a path. Raises ValueError."""
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256[:80]!r} is not a sha256; expected 64 lower-case hex digits")
+    return sha256
+
+
 def record_blob(session: Session, blob: Blob, moment: datetime) -> None:
     """Note that a blob is in use. Raises ValueError for something that is no sha256."""
-    if not _SHA256.fullmatch(blob.sha256):
-        raise ValueError(f"{blob.sha256[:80]!r} is not a sha256; expected 64 lower-case hex digits")
+    check_sha256(blob.sha256)
     insert_if_absent(session, tables.blobs, sha256=blob.sha256, bytes=blob.bytes, created_at=moment)
 
 

@@ -1,0 +1,38 @@
+"""The last step of writing a file to a local disk: under its name, whole, and there after a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def commit_file(part: Path, final: Path, size: int) -> None:
+    """Give `part`, written and synced, the name `final`, unless a file of `size` bytes has it already.
+
+    `part` may be gone or left behind afterwards. A final file of another size can only be the damage of a disk or
+    of a person, since commits are atomic; it is replaced.
+    """
+    if not final.parent.is_dir():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        fsync_folder(final.parent.parent)
+        fsync_folder(final.parent.parent.parent)
+    part.chmod(0o444)
+    try:
+        # Unlike rename, link never replaces: the first of two writers wins.
+        os.link(part, final)
+    except FileExistsError:
+        if final.stat().st_size != size:
+            part.replace(final)
+    except OSError:
+        # A file system without hard links.
+        part.replace(final)
+    fsync_folder(final.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
