@@ -37,12 +37,14 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
     if "rating" in table.frame.columns:
         columns["rating"] = values.ratings(table.frame["rating"])
     bad = _mark(columns, table.frame, table.lines, table.faults, limits)
-    items = _sound_items(raw.items, limits)
     frame = pl.DataFrame(columns)
     if bad.any():
         frame = frame.filter(~bad)
     users, user_ids = factorize(frame["user"])
     codes, item_ids = factorize(frame["item"])
+    items = _wanted_items(raw.items, item_ids, spec, limits)
+    if items is not None and not items.frame.height:
+        notes.append(f"{items.faults.file}: left out, since none of its ids occurs in the log")
     report = _report(raw, rows_in, frame.height, notes, user_ids, item_ids, items)
     _refuse(report, raw, items, spec)
     all_ids, item_table = _join(item_ids, items)
@@ -111,13 +113,21 @@ def _unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
     return ids.is_in(refused.implode()).fill_null(False).to_numpy() if refused.len() else None
 
 
-def _sound_items(items: RawItems | None, limits: Limits) -> RawItems | None:
-    if items is None:
+def _wanted_items(items: RawItems | None, log_ids: pl.Series, spec: DatasetSpec, limits: Limits) -> RawItems | None:
+    """The item table less what can't be used, or isn't wanted; None if it belongs to another log."""
+    if items is None or spec.items is None:
         return None
-    unusable = _unusable(items.frame["id"], limits)
-    if unusable is None:
-        return items
-    return RawItems(items.frame.filter(~unusable), items.attribute_name, items.faults)
+    frame, name = items.frame, items.attribute_name
+    unusable = _unusable(frame["id"], limits)
+    if unusable is not None:
+        frame = frame.filter(~unusable)
+    if spec.items.title is None:
+        frame = frame.with_columns(title=pl.lit(None, dtype=pl.String))
+    if spec.items.categories is None:
+        frame, name = frame.with_columns(attribute=pl.lit([], dtype=pl.List(pl.String))), None
+    if frame.height and not frame["id"].is_in(log_ids.implode()).any():
+        return RawItems(frame.clear(), name, items.faults)
+    return RawItems(frame, name, items.faults)
 
 
 def _report(
@@ -171,7 +181,7 @@ def _error(fault: Fault) -> FieldError:
 def _join(item_ids: pl.Series, items: RawItems | None) -> tuple[tuple[str, ...], ItemTable | None]:
     """All item ids, the log's first, and the item table in that order."""
     log = tuple(item_ids.to_list())
-    if items is None:
+    if items is None or not items.frame.height:
         return log, None
     known = item_ids.alias("id").to_frame()
     rest = items.frame.join(known, on="id", how="anti", maintain_order="left")

@@ -45,6 +45,9 @@ def store(interactions: Interactions, folder: Path) -> None:
         "item_table": None if table is None else {"attribute_name": table.attribute_name},
         "report": interactions.report.as_dict(),
     }
+    for name in ("interactions", "users", "items"):
+        with (folder / f"{name}.parquet").open("rb") as written:
+            os.fsync(written.fileno())
     temporary = folder / "meta.json.part"
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(meta, file, ensure_ascii=False, indent=1)
@@ -86,6 +89,9 @@ def restore(folder: Path) -> Interactions:
         pl.exceptions.PanicException,
     ) as error:
         raise DatasetUnreadable(f"{folder}: not a complete stored dataset ({error}); add the dataset again") from None
+    for codes, ids in ((restored.users, restored.user_ids), (restored.items, restored.item_ids)):
+        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < len(ids):
+            raise DatasetUnreadable(f"{folder}: its ids and interactions don't belong together; add the dataset again")
     return restored
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-import mmap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.limits import Limits
-from reco_core.datasets.lines import BOM, DETAILS, mapped
-from reco_core.datasets.scan import Records, scan
+from reco_core.datasets.lines import DETAILS, Buffer, Sound, begin_of, check, mapped
 from reco_core.datasets.tables import Table
 from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetUnreadable, FieldError
 
@@ -49,15 +45,15 @@ class DelimitedFile:
         self._dialect = dialect
         self._limits = limits
         self._data, self._original, self._separator = _load(path, name, dialect)
-        self._begin = len(BOM) if self._data[:3] == BOM else 0
-        head, self._end_of_header, self._header_lines = _first_record(self._data, self._begin, name, limits)
+        begin = begin_of(self._data)
+        head, self._end_of_header, self._header_lines = _first_record(self._data, begin, name, dialect, limits)
         first = self._fields(head)
         if len(first) > limits.columns:
             raise DatasetTooLarge(f"{name}: {len(first)} columns; at most {limits.columns} are read")
         if dialect.header:
             self.columns: Sequence[str] = _named(first, name)
         else:
-            self._end_of_header, self._header_lines = self._begin, 0
+            self._end_of_header, self._header_lines = begin, 0
             numbered = tuple(f"column_{number}" for number in range(1, len(first) + 1))
             self.columns = (*(dialect.names or ())[: len(first)], *numbered[len(dialect.names or ()) :])
 
@@ -68,69 +64,29 @@ class DelimitedFile:
         quote_invalid, line_too_long.
         """
         faults = Faults(self.name)
-        buffer = np.frombuffer(self._data, dtype=np.uint8)
-        lines: list[NDArray[np.int64]] = []
-        spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        whole = True
-        for records in scan(
-            buffer,
+        sound = check(
+            self._data,
             self._end_of_header,
             1 + self._header_lines,
-            ord(self._separator),
+            faults,
+            self._limits,
+            separator=self._separator,
             quoting=self._dialect.quoting,
-            longest=self._limits.record_bytes,
-        ):
-            sound = self._check(records, faults)
-            lines.append(records.lines[sound])
-            whole = whole and bool(sound.all())
-            spans.append((records.starts[sound], records.ends[sound]))
-        kept = np.concatenate(lines) if lines else np.empty(0, dtype=np.int64)
-        if len(kept) + faults.total > self._limits.rows:
-            raise DatasetTooLarge(f"{self.name}: more than {self._limits.rows:,} rows, which is the limit")
-        frame = self._parse(columns, None if whole else spans, len(kept))
-        return Table(self.name, frame, kept, faults)
+            columns=self.columns,
+        )
+        return Table(self.name, self._parse(columns, sound), sound.lines, faults)
 
-    def sample(self, rows: int) -> list[list[str]]:
-        """The fields of the first `rows` records after the header, for detection."""
-        found: list[list[str]] = []
-        at = self._end_of_header
-        while len(found) < rows and at < len(self._data):
-            record, at, _ = _first_record(self._data, at, self.name, self._limits)
-            found.append(self._fields(record))
-        return found
-
-    def _check(self, records: Records, faults: Faults) -> NDArray[np.bool_]:
-        sound = ~records.blank
-        for code, mask in records.reasons.items():
-            faults.add(code, records.lines[mask & sound], DETAILS[code])
-            sound &= ~mask
-        ragged = sound & (records.fields != len(self.columns))
-        if ragged.any():
-            found = records.fields[ragged]
-            expected = self._expected()
-            faults.add("ragged", records.lines[ragged], lambda i: f"{found[i]} fields; expected {expected}")
-            sound &= ~ragged
-        return sound
-
-    def _expected(self) -> str:
-        listed = ",".join(self.columns[:8]) + (",..." if len(self.columns) > 8 else "")
-        return f"{len(self.columns)}: {listed}"
-
-    def _parse(
-        self,
-        columns: Sequence[str],
-        spans: list[tuple[NDArray[np.int64], NDArray[np.int64]]] | None,
-        rows: int,
-    ) -> pl.DataFrame:
+    def _parse(self, columns: Sequence[str], sound: Sound) -> pl.DataFrame:
+        rows = len(sound.lines)
         if not rows:
             return pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in columns})
         source: Path | bytes
-        skip = 1 if self._dialect.header else 0
-        if spans is None:
+        skip = 0
+        if sound.complete:
+            skip = 1 if self._dialect.header else 0
             source = self._path if self._original else bytes(self._data)
         else:
-            skip = 0
-            source = b"\n".join(self._data[start:end] for starts, ends in spans for start, end in _runs(starts, ends))
+            source = sound.text(self._data)
         positions = {name: index for index, name in enumerate(self.columns)}
         frame = pl.read_csv(
             source,
@@ -140,6 +96,7 @@ class DelimitedFile:
             separator=self._separator,
             quote_char='"' if self._dialect.quoting else None,
             infer_schema=False,
+            glob=False,
         )
         if frame.height != rows:
             raise DatasetUnreadable(
@@ -170,20 +127,9 @@ class DelimitedFile:
             ) from None
 
 
-def _runs(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Neighbouring records joined: a few long slices instead of one a row."""
-    if not len(starts):
-        return []
-    # a record follows its predecessor directly if only the line end (\n or \r\n) lies between them
-    breaks = np.flatnonzero(starts[1:] - ends[:-1] > 2)
-    first = np.concatenate(([0], breaks + 1))
-    last = np.concatenate((breaks, [len(starts) - 1]))
-    return list(zip(starts[first].tolist(), ends[last].tolist(), strict=True))
-
-
-def _load(path: Path, name: str, dialect: Dialect) -> tuple[bytes | mmap.mmap, bool, str]:
+def _load(path: Path, name: str, dialect: Dialect) -> tuple[Buffer, bool, str]:
     """The bytes, whether they are those of the file, and the separator in them: one byte, in UTF-8."""
-    data: bytes | mmap.mmap = mapped(path, name)
+    data: Buffer = mapped(path, name)
     original = True
     if dialect.encoding != "utf-8":
         raw = bytes(data)
@@ -202,7 +148,7 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _first_record(data: bytes | mmap.mmap, begin: int, name: str, limits: Limits) -> tuple[bytes, int, int]:
+def _first_record(data: Buffer, begin: int, name: str, dialect: Dialect, limits: Limits) -> tuple[bytes, int, int]:
     """The record at `begin`, where the next one begins, and how many lines it takes."""
     end, lines = begin, 0
     while True:
@@ -214,7 +160,7 @@ def _first_record(data: bytes | mmap.mmap, begin: int, name: str, limits: Limits
                 f"{name} line {lines}: {DETAILS['line_too_long']}", [FieldError("", "line_too_long", "too long")]
             )
         record = data[begin:end]
-        if newline < 0 or record.count(b'"') % 2 == 0:
+        if newline < 0 or not dialect.quoting or record.count(b'"') % 2 == 0:
             break
     record = record.rstrip(b"\r\n")
     if b"\r" in record and newline < 0:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from reco_core.datasets import movielens, recbole
 from reco_core.datasets.mapping import normalised
-from reco_core.datasets.names import ITEM_FILES, LOG_FILES, OTHER_FILES
+from reco_core.datasets.names import ITEM_FILES, LOG_FILES, MOVIELENS_FILES, OTHER_FILES
 from reco_core.datasets.sources import Files
 from reco_core.datasets.spec import DatasetSpec, Format
 from reco_core.errors import DatasetInvalid, DatasetUnreadable, FieldError
@@ -39,7 +38,7 @@ def choose(files: Files, spec: DatasetSpec) -> tuple[Format, str]:
         name = files.named(spec.path, "/path")
         return (format_of(files.path(name), name) if spec.format == "auto" else spec.format), name
     if spec.format in ("auto", "movielens"):
-        found = movielens.find(files)
+        found = _movielens_log(files)
         if found is not None and (spec.format == "movielens" or _is_movielens(files, found)):
             return "movielens", found
     if spec.format == "movielens":
@@ -49,7 +48,7 @@ def choose(files: Files, spec: DatasetSpec) -> tuple[Format, str]:
     if files.main is not None:
         return (format_of(files.path(files.main), files.main) if spec.format == "auto" else spec.format), files.main
     if spec.format in ("auto", "recbole"):
-        logs = recbole.logs(files)
+        logs = [name for name in files.names if name.endswith(".inter")]
         if logs:
             return "recbole", _only(files, logs)
         if spec.format == "recbole":
@@ -90,6 +89,12 @@ def _looks_like_sequences(head: bytes) -> bool:
     if not words or any(re.search(r"[,;|]|::", line) for line in lines):
         return False
     return min(words) >= 2 and max(words) > 2 and (len(set(words)) > 1 or max(words) > 8)
+
+
+def _movielens_log(files: Files) -> str | None:
+    names = files.names if files.main is None else (files.main,)
+    logs = (name for wanted in MOVIELENS_FILES for name in names if PurePosixPath(name).name == wanted)
+    return next(logs, None)
 
 
 def _is_movielens(files: Files, name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from reco_core.datasets import mapping, names, values
@@ -12,6 +14,14 @@ from reco_core.errors import DatasetInvalid, FieldError
 _EMPTY_LIST = pl.lit([], dtype=pl.List(pl.String))
 
 
+_IDS = (*names.ITEM, "id")
+
+
+def has_ids(columns: Sequence[str]) -> bool:
+    """Whether a column is named like one of item ids."""
+    return bool(mapping.candidates(columns, _IDS))
+
+
 def read(file: TableFile, spec: ItemsSpec) -> RawItems:
     """The item table in `file`, its columns detected where the spec leaves them open.
 
@@ -20,7 +30,7 @@ def read(file: TableFile, spec: ItemsSpec) -> RawItems:
     """
     chosen: dict[str, str | None] = {}
     errors: list[FieldError] = []
-    roles = {"id": [*names.ITEM, "id"], "title": names.TITLE, "categories": names.CATEGORIES}
+    roles = {"id": _IDS, "title": names.TITLE, "categories": names.CATEGORIES}
     for role, known in roles.items():
         wanted: str | None = getattr(spec, role)
         if wanted == AUTO:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.limits import Limits
-from reco_core.datasets.lines import mapped, read_lines
+from reco_core.datasets.lines import begin_of, check, mapped
 from reco_core.datasets.tables import Table
 from reco_core.errors import DatasetInvalid, FieldError
 
@@ -49,23 +49,27 @@ class JsonlFile:
 
         `faults` has the lines that are no JSON objects (json_invalid) or no text.
         """
-        text, lines, faults = read_lines(self._path, self.name, self._limits)
+        faults = Faults(self.name)
+        data = mapped(self._path, self.name)
+        begin = begin_of(data)
+        sound = check(data, begin, 1, faults, self._limits)
         wanted = list(dict.fromkeys(columns))
+        lines = sound.lines
         try:
-            frame = _parse(text, wanted)
+            frame = _parse(data[begin:] if sound.complete else sound.text(data), len(lines), wanted)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            text, lines = _only_objects(text, lines, faults)
-            frame = _parse(text, wanted)
+            text, lines = _only_objects(sound.series(data), lines, faults)
+            frame = _parse("\n".join(text).encode(), len(lines), wanted)
         return Table(self.name, frame, lines, faults)
 
 
-def _parse(text: pl.Series, columns: list[str]) -> pl.DataFrame:
+def _parse(text: bytes, rows: int, columns: list[str]) -> pl.DataFrame:
     schema = dict.fromkeys(columns, pl.String)
-    if not text.len():
+    if not rows:
         return pl.DataFrame(schema=schema)
-    frame = pl.read_ndjson("\n".join(text).encode(), schema=schema)
-    if frame.height != text.len():
-        raise pl.exceptions.ComputeError(f"{text.len()} lines, {frame.height} objects")
+    frame = pl.read_ndjson(text, schema=schema)
+    if frame.height != rows:
+        raise pl.exceptions.ComputeError(f"{rows} lines, {frame.height} objects")
     return frame
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Upper bounds on a source. All are counted on what is really there, not on what a header claims."""
 
-    rows: int = 200_000_000
+    rows: int = 50_000_000
     columns: int = 2_000
     record_bytes: int = 1 << 20  # one line of a text file
     id_characters: int = 256

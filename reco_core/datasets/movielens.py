@@ -6,30 +6,20 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
-from reco_core.datasets import items
+from reco_core.datasets import items, tabular
 from reco_core.datasets.delimited import DelimitedFile, Dialect
 from reco_core.datasets.limits import Limits
-from reco_core.datasets.names import MOVIELENS_GENRES
+from reco_core.datasets.mapping import resolve
+from reco_core.datasets.names import MOVIELENS_FILES, MOVIELENS_GENRES
 from reco_core.datasets.sources import Files
-from reco_core.datasets.spec import DatasetSpec
-from reco_core.datasets.tables import RawItems, RawLog
+from reco_core.datasets.spec import AUTO, DatasetSpec
+from reco_core.datasets.tables import RawItems, RawLog, Table
 from reco_core.errors import DatasetInvalid, FieldError
 
 _LOG_COLUMNS = ("user", "item", "rating", "timestamp")
 _CSV_COLUMNS = ("userId", "movieId", "rating", "timestamp")
 _EITHER = "utf-8-or-latin-1"  # GroupLens writes Latin-1, copies on the web are often UTF-8
-LOGS = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}
 _FIRST_FLAG = 5  # u.item: id, title, release date, video release date, URL, then a flag per genre
-
-
-def find(files: Files) -> str | None:
-    """The log among `files`, or None if this isn't MovieLens."""
-    names = files.names if files.main is None else (files.main,)
-    for wanted in LOGS:
-        for name in names:
-            if PurePosixPath(name).name == wanted:
-                return name
-    return None
 
 
 def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
@@ -52,19 +42,22 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
             f"{name} line 1: {len(log.columns)} columns; expected {expected} as MovieLens has it",
             [FieldError("", "columns_invalid", f"expected {expected}")],
         )
-    table = log.read(wanted)
-    renamed = table.frame.rename(dict(zip(wanted, _LOG_COLUMNS, strict=True)))
-    mapping = dict(zip(_LOG_COLUMNS, wanted, strict=True))
-    movies = str(PurePosixPath(name).with_name(LOGS.get(kind, "movies.csv")))
-    found = spec.items is not None and movies in files.names
+    mapping, _ = resolve(log.columns, spec.mapping, name)
+    used = {role: column for role, column in mapping.items() if column}
+    table = log.read(list(used.values()))
+    frame = table.frame.select([pl.col(column).alias(role) for role, column in used.items()])
+    movies, notes = _beside(files, name, spec, limits)
     return RawLog(
-        "movielens",
-        type(table)(table.name, renamed, table.lines, table.faults),
-        mapping,
-        detected=True,
-        items=_movies(files, movies, limits) if found else None,
-        notes=(f"item table: {movies}",) if found else (),
+        "movielens", Table(table.name, frame, table.lines, table.faults), mapping, True, items=movies, notes=notes
     )
+
+
+def _beside(files: Files, log: str, spec: DatasetSpec, limits: Limits) -> tuple[RawItems | None, tuple[str, ...]]:
+    path = PurePosixPath(log)
+    movies = str(path.with_name(MOVIELENS_FILES.get(path.name, "movies.dat")))
+    if spec.items is None or spec.items.path != AUTO or movies not in files.names:
+        return tabular.read_items(files, log, spec, limits)
+    return _movies(files, movies, limits), (f"item table: {movies}",)
 
 
 def _movies(files: Files, name: str, limits: Limits) -> RawItems:

@@ -29,6 +29,7 @@ LOG_FILES = _words("""
     plays history train
 """)
 ITEM_FILES = _words("items item movies movie products product articles catalog catalogue books songs tracks metadata")
+MOVIELENS_FILES = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}  # log -> items
 OTHER_FILES = _words("readme license licence sha256sums md5sums checksums changelog notice")
 MOVIELENS_GENRES = _words("""
     unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy Film-Noir Horror Musical

@@ -6,23 +6,17 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
-from reco_core.datasets import items
+from reco_core.datasets import items, tabular
 from reco_core.datasets.delimited import DelimitedFile, Dialect
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.mapping import candidates, resolve
 from reco_core.datasets.names import CATEGORIES, ITEM, TITLE, YEAR
 from reco_core.datasets.sources import Files
-from reco_core.datasets.spec import DatasetSpec
+from reco_core.datasets.spec import AUTO, DatasetSpec
 from reco_core.datasets.tables import RawItems, RawLog, Table
 from reco_core.errors import DatasetInvalid, FieldError
 
 _DIALECT = Dialect("\t", quoting=False)
-
-
-def logs(files: Files) -> list[str]:
-    """All interaction files among `files`."""
-    names = files.names if files.main is None else (files.main,)
-    return [name for name in names if name.endswith(".inter")]
 
 
 def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
@@ -37,16 +31,22 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
     used = {role: plain[column] for role, column in mapping.items() if column}
     table = file.read(list(used.values()))
     frame = table.frame.select([pl.col(column).alias(role) for role, column in used.items()])
-    beside = str(PurePosixPath(name).with_suffix(".item"))
-    found = spec.items is not None and beside in files.names
+    raw_items, notes = _beside(files, name, spec, limits)
     return RawLog(
         "recbole",
         Table(table.name, frame, table.lines, table.faults),
         mapping,
         detected,
-        items=_items(files, beside, limits) if found else None,
-        notes=(f"item table: {beside}",) if found else (),
+        items=raw_items,
+        notes=notes,
     )
+
+
+def _beside(files: Files, log: str, spec: DatasetSpec, limits: Limits) -> tuple[RawItems | None, tuple[str, ...]]:
+    table = str(PurePosixPath(log).with_suffix(".item"))
+    if spec.items is None or spec.items.path != AUTO or table not in files.names:
+        return tabular.read_items(files, log, spec, limits)
+    return _items(files, table, limits), (f"item table: {table}",)
 
 
 def _plain(file: DelimitedFile) -> dict[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEWLINE, CARRIAGE_RETURN, QUOTE, NUL = 10, 13, 34, 0
-CHUNK = 1 << 25
+CHUNK = 1 << 23
 
 Mask = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -25,7 +25,7 @@ class Records:
     """A run of consecutive records. Positions count from the beginning of the buffer."""
 
     starts: Positions
-    ends: Positions  # exclusive, the line end is not part of the record
+    ends: Positions  # exclusive; the \n is not part of the record, a \r before it is
     lines: Positions  # 1-based line of each record's start
     fields: Positions
     blank: Mask
@@ -102,7 +102,7 @@ def _records(
     longest: int,
 ) -> Records:
     starts = np.concatenate(([0], stops[:-1] + 1))
-    ends = stops - ((stops > starts) & (part[np.maximum(stops - 1, 0)] == CARRIAGE_RETURN))
+    widths = stops - starts - ((stops > starts) & (part[np.maximum(stops - 1, 0)] == CARRIAGE_RETURN))
     separators = np.flatnonzero(part == separator)
     reasons: dict[str, Mask] = {}
     if len(quotes):
@@ -118,10 +118,10 @@ def _records(
         reasons["nul_byte"] = _owners(stops, np.flatnonzero(part == NUL))
     if (part >= 0x80).any() and not _is_utf8(part):
         reasons["encoding_invalid"] = _bad_encoding(part, starts, stops)
-    if (ends - starts).max() > longest:
-        reasons["line_too_long"] = ends - starts > longest
+    if widths.max() > longest:
+        reasons["line_too_long"] = widths > longest
     lines = line + (np.searchsorted(newlines, starts) if multiline else np.arange(len(starts)))
-    return Records(starts + base, ends + base, lines, fields, ends == starts, reasons)
+    return Records(starts + base, stops + base, lines, fields, widths == 0, reasons)
 
 
 def _owners(stops: Positions, at: Positions) -> Mask:

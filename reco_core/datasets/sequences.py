@@ -6,11 +6,13 @@ import numpy as np
 import polars as pl
 
 from reco_core.datasets import tabular
+from reco_core.datasets.faults import Faults
 from reco_core.datasets.limits import Limits
-from reco_core.datasets.lines import read_lines
+from reco_core.datasets.lines import begin_of, check, mapped
 from reco_core.datasets.sources import Files
 from reco_core.datasets.spec import DatasetSpec
 from reco_core.datasets.tables import RawLog, Table
+from reco_core.errors import DatasetTooLarge
 
 
 def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
@@ -18,18 +20,21 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
 
     A user may have several lines, which follow each other in time. A line with a user only is a fault.
     """
-    text, lines, faults = read_lines(files.path(name), name, limits)
-    words = text.str.extract_all(r"\S+")
-    counts = words.list.len()
-    alone = (counts < 2).to_numpy()
-    faults.add("item_missing", lines[alone], "item missing; expected a user, then items, apart by blanks")
-    words, lines = words.filter(~alone), lines[~alone]
-    repeats = np.maximum(words.list.len().to_numpy().astype(np.int64) - 1, 0)
+    faults = Faults(name)
+    data = mapped(files.path(name), name)
+    sound = check(data, begin_of(data), 1, faults, limits)
+    words = sound.series(data).str.extract_all(r"\S+")
+    counts = words.list.len().to_numpy().astype(np.int64)
+    if counts.sum() - len(counts) > limits.rows:
+        raise DatasetTooLarge(f"{name}: more than {limits.rows:,} interactions, which is the limit")
+    alone = counts < 2
+    faults.add("item_missing", sound.lines[alone], "item missing; expected a user, then items, apart by blanks")
+    words, counts, lines = words.filter(pl.Series(~alone)), counts[~alone], sound.lines[~alone]
     frame = pl.DataFrame({"user": words.list.first(), "item": words.list.slice(1)}).explode("item")
     items, notes = tabular.read_items(files, name, spec, limits)
     return RawLog(
         "sequences",
-        Table(name, frame, np.repeat(lines, repeats), faults),
+        Table(name, frame, np.repeat(lines, counts - 1), faults),
         {"user": None, "item": None, "timestamp": None, "rating": None},
         detected=False,
         items=items,

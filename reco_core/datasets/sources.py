@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from reco_core.datasets.archive import Archive
@@ -85,11 +86,9 @@ def _single(source: Path) -> Files:
 
 
 def _folder(source: Path, limits: Limits) -> Files:
-    found: list[str] = []
-    for path in source.rglob("*"):
-        if path.is_file() and len(found) < limits.archive_entries:
-            found.append(path.relative_to(source).as_posix())
-    names = _without_common_folder([name for name in sorted(found) if _is_content(name)])
+    inside = (path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    found = sorted(islice((name for name in inside if _is_content(name)), limits.archive_entries))
+    names = _without_common_folder(found)
     return Files(source.name, tuple(names), None, lambda name: source / names[name])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from reco_core.datasets import detect, items
-from reco_core.datasets.delimited import DelimitedFile, Dialect
+from reco_core.datasets.delimited import DelimitedFile
 from reco_core.datasets.dialect import detected
 from reco_core.datasets.jsonl import JsonlFile
 from reco_core.datasets.limits import Limits
@@ -26,8 +26,7 @@ def open_table(path: Path, name: str, format_: Format, spec: DatasetSpec, limits
         return ParquetFile(path, name, limits)
     if format_ == "jsonl":
         return JsonlFile(path, name, limits)
-    dialect: Dialect = detected(path, name, spec, limits)
-    return DelimitedFile(path, name, dialect, limits)
+    return DelimitedFile(path, name, detected(path, spec), limits)
 
 
 def read(files: Files, name: str, format_: Format, spec: DatasetSpec, limits: Limits) -> RawLog:
@@ -59,10 +58,13 @@ def read_items(files: Files, log: str, spec: DatasetSpec, limits: Limits) -> tup
     folder = PurePosixPath(log).parent
     for name in files.names:
         path = PurePosixPath(name)
-        if path.parent != folder or name == log or path.suffix.casefold() not in _ITEM_SUFFIXES:
+        if path.parent != folder or name == log or not detect.is_item_table(name):
             continue
-        if detect.is_item_table(name):
-            return items.read(_open_items(files, name, spec, limits), spec.items), (f"item table: {name}",)
+        if path.suffix.casefold() in _ITEM_SUFFIXES:
+            file = _open_items(files, name, spec, limits)
+            # a file that merely has such a name must not spoil a log that is fine
+            if spec.items.id != AUTO or items.has_ids(file.columns):
+                return items.read(file, spec.items), (f"item table: {name}",)
     return None, ()
 
 
