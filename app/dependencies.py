@@ -1,0 +1,99 @@
+"""What the routes are given: the wired services, and a way to wait for a change without holding a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Protocol, TypeVar
+
+from fastapi import Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from app.queue import Nudge
+from registry.blobs import BlobStore
+from registry.database import Database
+from registry.settings import Settings
+
+MAX_WAIT_SECONDS = 30
+POLL_SECONDS = 0.25
+_ID = re.compile(r"[a-z]{2,5}_[0-9a-z]{1,40}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made once per process by `create_app`."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    nudge: Nudge
+
+
+def services(request: Request) -> Services:
+    """The services of this app."""
+    wired: Services = request.app.state.services
+    return wired
+
+
+Wired = Annotated[Services, Depends(services)]
+
+
+def plausible_id(value: str) -> bool:
+    """Whether `value` has the form of an id; anything else names nothing and never reaches the database."""
+    return _ID.fullmatch(value) is not None
+
+
+@dataclass(frozen=True)
+class LongPoll:
+    """How long to hold an answer, and the seq of the last event that the client knows."""
+
+    wait: int
+    after: int | None
+
+
+def long_poll(
+    wait: Annotated[
+        int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold the answer up to this many seconds for a change.")
+    ] = 0,
+    after: Annotated[
+        int | None, Query(ge=0, lt=2**31, description="Answer at once when `last_seq` is greater than this.")
+    ] = None,
+) -> LongPoll:
+    """The dependency that reads `wait` and `after`."""
+    return LongPoll(wait, after)
+
+
+LongPollQuery = Annotated[LongPoll, Depends(long_poll)]
+
+
+class Numbered(Protocol):
+    """Anything with events."""
+
+    @property
+    def last_seq(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=Numbered)
+
+
+async def read_when_changed(
+    request: Request, poll: LongPoll, read: Callable[[], Row], is_final: Callable[[Row], bool]
+) -> Row:
+    """`read()`, held until the row is final, has an event after `poll.after`, or `poll.wait` seconds are over.
+
+    A waiting client costs a timer, not a thread.
+    """
+    give_up = time.monotonic() + poll.wait
+    while True:
+        row = await run_in_threadpool(read)
+        known = row.last_seq if poll.after is None else poll.after
+        if is_final(row) or row.last_seq > known or time.monotonic() >= give_up:
+            return row
+        if poll.after is None:
+            poll = LongPoll(poll.wait, row.last_seq)
+        await asyncio.sleep(POLL_SECONDS)
+        if await request.is_disconnected():
+            return row

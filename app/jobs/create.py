@@ -1,0 +1,126 @@
+"""From a request to a queued job: every check that can be made before anything is trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from app.dependencies import Services, plausible_id
+from app.jobs.schemas import JobRequest
+from app.problems import Fault, Problem, from_pocketrec, recorded
+from app.security import Principal
+from reco_core import config as job_config
+from reco_core.config import JobConfig
+from reco_core.errors import ConfigInvalid
+from registry import datasets, jobs
+from registry.errors import InvalidName, NotFound
+from registry.names import MAX_MODEL_NAME, check_model_name
+from registry.records import Dataset, Job
+
+
+def create(services: Services, principal: Principal, wanted: JobRequest) -> Job:
+    """Queue the job that `wanted` describes.
+
+    Raises:
+        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid` or `dataset_too_small`.
+    """
+    config = read_config(wanted)
+    if wanted.model is not None:
+        _check_name(wanted.model)
+    dataset = _usable_dataset(services, principal, wanted.dataset_id)
+    check_feasible(config, dataset.report or {})
+    with services.database.write() as session:
+        job = jobs.create(
+            session,
+            project=principal.project,
+            type=wanted.type,
+            dataset_id=dataset.id,
+            config=config.model_dump(mode="json"),
+            preset=config.preset,
+            model=wanted.model or default_model_name(dataset.name),
+            metadata=wanted.metadata,
+        )
+    services.nudge([job.id])
+    return job
+
+
+def read_config(wanted: JobRequest) -> JobConfig:
+    """The complete config of a request.
+
+    Raises:
+        Problem: `validation_failed`, with pointers into the request such as `/config/encoder/kernel_size`.
+    """
+    document: dict[str, Any] = dict(wanted.config or {})
+    preset_pointer = "/config/preset"
+    if wanted.preset is not None:
+        if document.get("preset") not in (None, wanted.preset):
+            fault = Fault("/preset", "contradiction", "`preset` and `config.preset` differ; give one of them")
+            raise Problem("validation_failed", fault.detail, errors=[fault])
+        document["preset"] = wanted.preset
+        preset_pointer = "/preset"
+    try:
+        return job_config.load(document)
+    except ConfigInvalid as error:
+        problem = from_pocketrec(error, "/config")
+        faults = [
+            Fault(preset_pointer, fault.code, fault.detail) if fault.pointer == "/config/preset" else fault
+            for fault in problem.faults
+        ]
+        raise Problem("validation_failed", problem.text, errors=faults) from None
+
+
+def check_feasible(config: JobConfig, report: Mapping[str, Any]) -> None:
+    """Refuse what the dataset's own report shows to be impossible. The pipeline checks again on the rows themselves.
+
+    Raises:
+        Problem: `dataset_too_small`.
+    """
+    users = report.get("users")
+    accepted = report.get("rows", {}).get("accepted")
+    shortest = config.examples.min_timeline_length
+    if isinstance(users, int) and isinstance(accepted, int) and accepted - users + 1 < shortest:
+        # Even if all users but one had a single interaction, the last one's timeline would be too short.
+        detail = (
+            f"no user of this dataset can have the {shortest} interactions that examples.min_timeline_length asks for "
+            f"({accepted} rows, {users} users); upload a longer log"
+        )
+        fault = Fault("/config/examples/min_timeline_length", "dataset_too_small", detail)
+        raise Problem("dataset_too_small", detail, errors=[fault])
+
+
+def default_model_name(dataset_name: str) -> str:
+    """A model name made of a dataset's: `My Ratings (2).csv` -> `my-ratings-2`."""
+    stem = PurePosixPath(dataset_name).stem.lower()
+    return re.sub(r"[^a-z0-9]+", "-", stem)[:MAX_MODEL_NAME].strip("-") or "model"
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_model_name(name)
+    except InvalidName as error:
+        fault = Fault("/model", "invalid_name", error.message)
+        raise Problem("validation_failed", error.message, errors=[fault]) from None
+
+
+def _usable_dataset(services: Services, principal: Principal, dataset_id: str) -> Dataset:
+    unknown = Fault("/dataset_id", "unknown_dataset", "no such dataset; GET /v1/datasets lists them")
+    try:
+        if not plausible_id(dataset_id):
+            raise NotFound(dataset_id)
+        with services.database.read() as session:
+            dataset = datasets.get(session, dataset_id, project=principal.project)
+    except NotFound:
+        raise Problem("unknown_dataset", f"There is no dataset {dataset_id!r}.", errors=[unknown]) from None
+    if dataset.status == "validating":
+        fault = Fault("/dataset_id", "dataset_not_ready", "wait until its status is ready, then try again")
+        raise Problem(
+            "dataset_not_ready", f"{dataset.id} is still being validated.", errors=[fault], headers={"Retry-After": "1"}
+        )
+    if dataset.status == "invalid":
+        cause = recorded(dataset.error) or {}
+        fault = Fault("/dataset_id", "dataset_invalid", f"its report says why: /v1/datasets/{dataset.id}/report")
+        message = f"{dataset.id} is invalid: {cause.get('detail', 'see its report')}"
+        raise Problem("dataset_invalid", message, errors=[fault], extra={"cause": cause})
+    return dataset

@@ -1,0 +1,82 @@
+"""Jobs as the OpenAPI document shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.datasets.schemas import DATASET_EXAMPLE
+
+QUEUED_EXAMPLE: dict[str, Any] = {
+    "id": "job_0199f0c3b1d27f4aa1b2c3d4e5f60718",
+    "type": "train",
+    "status": "queued",
+    "phase": None,
+    "progress": None,
+    "attempt": 0,
+    "last_seq": 1,
+    "error": None,
+    "dataset_id": DATASET_EXAMPLE["id"],
+    "config": {"preset": "bow", "training": {"max_epochs": 20}},
+    "preset": "bow",
+    "model": "films",
+    "metadata": {"commit": "4f2a91c"},
+    "result": None,
+    "retry_of": None,
+    "cancel_requested_at": None,
+    "created_at": "2026-01-31T12:01:00.000000Z",
+    "started_at": None,
+    "finished_at": None,
+}
+RUNNING_EXAMPLE = QUEUED_EXAMPLE | {
+    "status": "running",
+    "phase": "train",
+    "progress": {"done": 180, "total": 6900, "unit": "steps", "eta_seconds": 41.5},
+    "attempt": 1,
+    "last_seq": 6,
+    "started_at": "2026-01-31T12:01:01.000000Z",
+}
+CANCELLING_EXAMPLE = RUNNING_EXAMPLE | {
+    "status": "cancelling",
+    "last_seq": 7,
+    "cancel_requested_at": "2026-01-31T12:01:20.000000Z",
+}
+SUCCEEDED_EXAMPLE = RUNNING_EXAMPLE | {
+    "status": "succeeded",
+    "phase": "publish",
+    "progress": None,
+    "last_seq": 31,
+    "result": {
+        "model": "films",
+        "version": 1,
+        "metrics": {"hr@10": 0.1, "ndcg@10": 0.05},
+        "artifacts": [
+            {
+                "path": "model.tflite",
+                "bytes": 262144,
+                "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+                "url": "/v1/models/films/versions/1/files/model.tflite",
+            }
+        ],
+    },
+    "finished_at": "2026-01-31T12:01:58.000000Z",
+}
+EPOCHS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {"epoch": 1, "metrics": {"loss": 6.93, "ndcg@10": 0.031}, "created_at": "2026-01-31T12:01:04.000000Z"},
+        {"epoch": 2, "metrics": {"loss": 6.41, "ndcg@10": 0.038}, "created_at": "2026-01-31T12:01:06.000000Z"},
+    ]
+}
+EVENTS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "id": "evt_0199f0c3b1d37c01b1c2d3e4f5a60718",
+            "subject": QUEUED_EXAMPLE["id"],
+            "seq": 1,
+            "type": "job.created",
+            "data": {"type": "train", "dataset_id": DATASET_EXAMPLE["id"], "model": "films"},
+            "created_at": "2026-01-31T12:01:00.000000Z",
+        }
+    ],
+    "has_more": False,
+    "next_cursor": None,
+}

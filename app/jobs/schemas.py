@@ -1,0 +1,149 @@
+"""Jobs as JSON, in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.problems import recorded
+from app.schemas import ArtifactView, RecordedProblem
+from registry import records
+
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+JobStatus = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+
+
+class JobRequest(BaseModel):
+    """What to train on what."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "train",
+                    "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
+                    "preset": "bow",
+                    "config": {"training": {"max_epochs": 20}},
+                    "model": "films",
+                    "metadata": {"commit": "4f2a91c"},
+                }
+            ]
+        },
+    )
+
+    type: Literal["train"] = "train"
+    dataset_id: str = Field(max_length=64, description="A dataset that is `ready`.")
+    preset: str | None = Field(None, max_length=64, description="Supplies what `config` doesn't set.")
+    config: dict[str, Any] | None = Field(None, description="See `GET /v1/config_schema`.")
+    model: str | None = Field(
+        None,
+        description="The name under which the result becomes the next version; by default made of the dataset's name.",
+    )
+    metadata: dict[MetadataKey, MetadataValue] = Field({}, max_length=16, description="Your own notes.")
+
+
+class ProgressView(BaseModel):
+    """`done` of `total` `unit`s of the present phase."""
+
+    done: int
+    total: int
+    unit: str
+    eta_seconds: float | None
+
+
+class JobResultView(BaseModel):
+    """What a training job made. A validation job has nothing but its dataset."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: str | None = None
+    version: int | None = None
+    metrics: dict[str, Any] = {}
+    artifacts: list[ArtifactView] = []
+
+
+class JobView(BaseModel):
+    """A run. `status` goes queued -> running -> succeeded, failed or cancelled, and then stays."""
+
+    id: str
+    type: Literal["train", "validate_dataset"]
+    status: JobStatus
+    phase: str | None = Field(
+        description="validate, build_examples, train, export, evaluate, verify or publish; the last one it entered."
+    )
+    progress: ProgressView | None
+    attempt: int = Field(description="Counts the tries, from 1; 0 while it has not begun.")
+    last_seq: int = Field(description="The seq of its newest event.")
+    error: RecordedProblem | None
+    dataset_id: str | None
+    config: dict[str, Any] = Field(description="Complete: presets and defaults filled in.")
+    preset: str | None
+    model: str | None
+    metadata: dict[str, str]
+    result: JobResultView | None
+    retry_of: str | None
+    cancel_requested_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class EpochView(BaseModel):
+    """The metrics of one epoch, counted from 1; null where one was not finite."""
+
+    epoch: int
+    metrics: dict[str, float | None]
+    created_at: datetime
+
+
+class EpochList(BaseModel):
+    """All completed epochs, in order."""
+
+    data: list[EpochView]
+
+
+def file_url(model: str, version: int, path: str) -> str:
+    """The stable address of a published file."""
+    base = f"/v1/models/{quote(model, safe='')}/versions/{version}"
+    return f"{base}/bundle.zip" if path == "bundle.zip" else f"{base}/files/{quote(path)}"
+
+
+def show_job(job: records.Job) -> JobView:
+    """A job as JSON."""
+    error = recorded(job.error)
+    return JobView.model_validate(
+        {
+            "id": job.id,
+            "type": job.type,
+            "status": job.status,
+            "phase": job.phase,
+            "progress": job.progress,
+            "attempt": job.attempt,
+            "last_seq": job.last_seq,
+            "error": error,
+            "dataset_id": job.dataset_id,
+            "config": job.config,
+            "preset": job.preset,
+            "model": job.model,
+            "metadata": job.metadata,
+            "result": None if job.result is None else _show_result(job.result),
+            "retry_of": job.retry_of,
+            "cancel_requested_at": job.cancel_requested_at,
+            "created_at": job.created_at,
+            "started_at": job.started_at,
+            "finished_at": job.finished_at,
+        }
+    )
+
+
+def _show_result(result: dict[str, Any]) -> dict[str, Any]:
+    model, version = result.get("model"), result.get("version")
+    if model is None or version is None:
+        return result
+    artifacts = [{**entry, "url": file_url(model, version, entry["path"])} for entry in result.get("artifacts", ())]
+    return {**result, "artifacts": artifacts}

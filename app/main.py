@@ -1,0 +1,100 @@
+"""`create_app`: the only place where the API is wired."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+
+from app import openapi, problems
+from app.datasets import routes as dataset_routes
+from app.datasets import upload
+from app.dependencies import Services
+from app.jobs import routes as job_routes
+from app.models import routes as model_routes
+from app.observability import RequestContext
+from app.queue import Nudge, Publisher, publisher
+from app.security import LoopbackHostOnly, check_binding
+from app.settings import ApiSettings
+from app.system import routes as system_routes
+from registry.blobs import BlobStore
+from registry.database import Database
+from registry.settings import Settings
+
+DESCRIPTION = """Upload an interaction log, post a config, download a verified recommender for the phone.
+
+Errors are RFC 9457 problem documents; `GET /problems/{code}` explains each code. Lists take `limit` and `after`."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    nudge: Nudge | None = None,
+    database: Database | None = None,
+    blobs: BlobStore | None = None,
+    api: ApiSettings | None = None,
+) -> FastAPI:
+    """The API over the database, blob store and broker that `settings` name; arguments replace parts of it.
+
+    Raises:
+        BindingRefused: the settings would open the service to other machines without a key.
+    """
+    key = (api or ApiSettings()).key
+    check_binding(settings, key)
+    wired = Services(
+        settings=settings,
+        database=database or Database(settings.database_url),
+        blobs=blobs or BlobStore(settings.blob_url),
+        nudge=nudge or publisher(settings),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(wired.database.migrate)
+        await run_in_threadpool(upload.sweep, settings.state_dir)
+        yield
+        if isinstance(wired.nudge, Publisher):
+            wired.nudge.close()
+        wired.database.dispose()
+
+    app = FastAPI(
+        title="PocketRec",
+        summary="Recommenders that run on the phone.",
+        description=DESCRIPTION,
+        version=_version(),
+        lifespan=lifespan,
+        # The framework's pages load their scripts from another server.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    app.state.services = wired
+    app.state.api_key = key
+    problems.install(app)
+    for routes in (dataset_routes, job_routes, model_routes, system_routes):
+        app.include_router(routes.router)
+    openapi.install(app)
+    if key is None:
+        app.add_middleware(LoopbackHostOnly)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Location", "Retry-After", "Link", "X-Request-ID", "Repr-Digest", "Content-Range"],
+        )
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("pocketrec")
+    except PackageNotFoundError:
+        return "0.0.0"

@@ -1,0 +1,194 @@
+"""`/v1/models`: models, versions and their files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+
+from app import artifacts, conditional
+from app.dependencies import Services, Wired
+from app.models.schemas import (
+    MODEL_EXAMPLE,
+    VERSION_EXAMPLE,
+    ModelView,
+    VersionView,
+    show_model,
+    show_version,
+)
+from app.pagination import Page, PageQuery, page
+from app.problems import Problem, not_found
+from app.responses import ETAG, LINK, NOT_MODIFIED, ok, page_example, problems
+from app.security import Asker, Principal
+from registry import models
+from registry.errors import InvalidName, NotFound
+from registry.names import check_model_name
+from registry.records import Model, ModelVersion
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+BUNDLE = "bundle.zip"
+SUMS = "SHA256SUMS"
+BESIDE = (BUNDLE, "measurements.json")  # published with the bundle, but not files of it
+
+VersionNumber = Annotated[int, Path(ge=1, lt=2**31, description="Version number.")]
+
+
+def find(services: Services, principal: Principal, name: str) -> Model:
+    """The asker's model of this name. Raises Problem `not_found`."""
+    _plausible(name)
+    try:
+        with services.database.read() as session:
+            return models.get(session, name, project=principal.project)
+    except NotFound:
+        not_found("model")
+
+
+def find_version(services: Services, principal: Principal, name: str, version: int) -> ModelVersion:
+    """A version of the asker's model. Raises Problem `not_found`."""
+    _plausible(name)
+    try:
+        with services.database.read() as session:
+            return models.get_version(session, name, version, project=principal.project)
+    except NotFound:
+        not_found("model version")
+
+
+@router.get(
+    "",
+    response_model=Page[ModelView],
+    responses={
+        **ok("A page of models, newest first.", page_example(MODEL_EXAMPLE), LINK),
+        **problems("invalid_cursor", "validation_failed"),
+    },
+)
+def list_models(
+    request: Request, response: Response, services: Wired, principal: Asker, wanted: PageQuery
+) -> dict[str, Any]:
+    """The models, newest first."""
+    after = wanted.after_key("models")
+    with services.database.read() as session:
+        found = models.list_page(session, principal.project, after=after, limit=wanted.limit)
+    return page(request, response, "models", found, show_model)
+
+
+@router.get(
+    "/{name}",
+    response_model=ModelView,
+    responses={**ok("The model.", MODEL_EXAMPLE, ETAG), **NOT_MODIFIED, **problems("not_found", "validation_failed")},
+)
+def get_model(request: Request, services: Wired, principal: Asker, name: str) -> Response:
+    """One model."""
+    return conditional.respond(request, show_model(find(services, principal, name)).model_dump_json().encode())
+
+
+@router.get(
+    "/{name}/versions",
+    response_model=Page[VersionView],
+    responses={
+        **ok("A page of versions, newest first.", page_example(VERSION_EXAMPLE), LINK),
+        **problems("not_found", "invalid_cursor", "validation_failed"),
+    },
+)
+def list_model_versions(
+    request: Request, response: Response, services: Wired, principal: Asker, name: str, wanted: PageQuery
+) -> dict[str, Any]:
+    """The versions of a model, newest first."""
+    model = find(services, principal, name)
+    key = wanted.after_key("versions")
+    if key is not None and not (key.isascii() and key.isdigit() and len(key) < 10):
+        raise Problem("invalid_cursor", "`after` is no cursor of the list of versions.")
+    with services.database.read() as session:
+        found = models.list_versions(
+            session, model.name, project=principal.project, after=None if key is None else int(key), limit=wanted.limit
+        )
+    return page(request, response, "versions", found, show_version)
+
+
+@router.get(
+    "/{name}/versions/{version}",
+    response_model=VersionView,
+    responses={
+        **ok("The version.", VERSION_EXAMPLE, ETAG),
+        **NOT_MODIFIED,
+        **problems("not_found", "validation_failed"),
+    },
+)
+def get_model_version(
+    request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
+) -> Response:
+    """One version with its metrics and files."""
+    found = find_version(services, principal, name, version)
+    return conditional.respond(request, show_version(found).model_dump_json().encode())
+
+
+_FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The bytes as published.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            **ETAG,
+            "Repr-Digest": {"description": "sha-256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
+            "Accept-Ranges": {"schema": {"type": "string"}},
+        },
+    },
+    206: {
+        "description": "The range asked for.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"Content-Range": {"schema": {"type": "string"}}},
+    },
+    **NOT_MODIFIED,
+    **problems("not_found", "precondition_failed", "range_not_satisfiable", "validation_failed", "artifact_corrupt"),
+}
+
+
+@router.head(
+    "/{name}/versions/{version}/files/{path:path}",
+    name="head_model_file",
+    response_class=Response,
+    responses=_FILE_RESPONSES,
+)
+@router.get("/{name}/versions/{version}/files/{path:path}", response_class=Response, responses=_FILE_RESPONSES)
+def get_model_file(
+    request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber, path: str
+) -> Response:
+    """A file of a version. `{path}.sha256` is its checksum line, `SHA256SUMS` has those of all."""
+    return serve_file(request, services, find_version(services, principal, name, version), path)
+
+
+@router.head(
+    "/{name}/versions/{version}/bundle.zip",
+    name="head_model_bundle",
+    response_class=Response,
+    responses=_FILE_RESPONSES,
+)
+@router.get("/{name}/versions/{version}/bundle.zip", response_class=Response, responses=_FILE_RESPONSES)
+def get_model_bundle(
+    request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
+) -> Response:
+    """All files of a version in one zip."""
+    return serve_file(request, services, find_version(services, principal, name, version), BUNDLE)
+
+
+def serve_file(request: Request, services: Services, version: ModelVersion, path: str) -> Response:
+    """The version's file of exactly this path; the list of files is all that is ever looked up.
+
+    Raises:
+        Problem: `not_found`, and those of `artifacts.serve`.
+    """
+    files = {entry.path: entry for entry in version.files}
+    if (entry := files.get(path)) is not None:
+        return artifacts.serve(request, services.blobs, artifacts.Artifact(entry.path, entry.bytes, entry.sha256))
+    if path == SUMS:
+        lines = [f"{entry.sha256}  {entry.path}\n" for entry in version.files if entry.path not in BESIDE]
+        return artifacts.serve_bytes(request, SUMS, "".join(lines).encode())
+    if (entry := files.get(path.removesuffix(".sha256"))) is not None:
+        name = entry.path.rpartition("/")[2]
+        return artifacts.serve_bytes(request, path, f"{entry.sha256}  {name}\n".encode())
+    return not_found("file")
+
+
+def _plausible(name: str) -> None:
+    try:
+        check_model_name(name)
+    except InvalidName:
+        not_found("model")

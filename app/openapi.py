@@ -1,0 +1,46 @@
+"""The OpenAPI document: FastAPI's, with problem documents and the config schema in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from app.problems import ProblemDocument
+from reco_core.config import JobConfig
+
+_REF = "#/components/schemas/{model}"
+
+
+def operation_id(route: APIRoute) -> str:
+    """The function's name: short, stable, good as a method name in generated clients."""
+    return route.name
+
+
+def install(app: FastAPI) -> None:
+    """Make `app.openapi()` give the finished document."""
+
+    def finished() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = finished  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, summary=app.summary
+    )
+    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for name, model in (("Problem", ProblemDocument), ("JobConfig", JobConfig)):
+        schema = model.model_json_schema(ref_template=_REF)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[name] = schema
+    config = schemas["JobRequest"]["properties"]["config"]
+    config["anyOf"] = [{"$ref": _REF.format(model="JobConfig")}, {"type": "null"}]
+    return document

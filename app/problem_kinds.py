@@ -1,0 +1,100 @@
+"""The catalogue of problem kinds: what each code means and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem. `help` is what `/problems/<code>` answers."""
+
+    code: str
+    status: int
+    title: str
+    help: str
+
+
+_ALL = (
+    Kind("bad_request", 400, "Bad request", "The request isn't valid HTTP for this address."),
+    Kind(
+        "malformed_json",
+        400,
+        "Malformed JSON",
+        "The JSON breaks RFC 8259 or its safe subset: UTF-8 without a byte order mark, at most 32 levels deep, no "
+        "duplicate keys, only finite numbers, no lone surrogates and no U+0000 in text.",
+    ),
+    Kind("malformed_multipart", 400, "Malformed multipart body", "The body isn't well-formed multipart/form-data."),
+    Kind("invalid_cursor", 400, "Invalid cursor", "Pass `next_cursor` of the page before, unchanged, as `after`."),
+    Kind("unauthorized", 401, "No valid API key", "Send `Authorization: Bearer <key>`."),
+    Kind("not_found", 404, "Not found", "Nothing is here, or it belongs to somebody else."),
+    Kind("method_not_allowed", 405, "Method not allowed", "The `Allow` header lists the methods of this address."),
+    Kind("request_timeout", 408, "Request timeout", "The body stopped coming. Send it again."),
+    Kind(
+        "dataset_not_ready",
+        409,
+        "The dataset is still being validated",
+        "Poll `GET /v1/datasets/{id}` until its status is `ready`, then repeat the request.",
+    ),
+    Kind(
+        "job_finished",
+        409,
+        "The job has already finished",
+        "A job that succeeded, failed or was cancelled never changes.",
+    ),
+    Kind("precondition_failed", 412, "Precondition failed", "The object isn't the one that If-Match names."),
+    Kind(
+        "payload_too_large",
+        413,
+        "Payload too large",
+        "The body is over the limit, which the detail names. The service's setting POCKETREC_MAX_UPLOAD_BYTES raises "
+        "it for uploads.",
+    ),
+    Kind("unsupported_media_type", 415, "Unsupported media type", "Send the Content-Type that the operation takes."),
+    Kind(
+        "range_not_satisfiable",
+        416,
+        "Range not satisfiable",
+        "The range lies outside the file; Content-Range gives its size.",
+    ),
+    Kind(
+        "misdirected_request",
+        421,
+        "Misdirected request",
+        "Without an API key the service answers only under a loopback name such as localhost or 127.0.0.1, so that a "
+        "web page can't reach it through a name of its own.",
+    ),
+    Kind("validation_failed", 422, "Validation failed", "`errors` points at each fault and says how to mend it."),
+    Kind("unknown_dataset", 422, "Unknown dataset", "`dataset_id` must name a dataset listed by `GET /v1/datasets`."),
+    Kind("dataset_invalid", 422, "Invalid dataset", "The dataset's report names lines and reasons. Upload it mended."),
+    Kind("dataset_too_small", 422, "Dataset too small", "Too few users, items or rows to train on and to hold out."),
+    Kind("dataset_too_large", 422, "Dataset too large", "A file announces more data than the limits allow."),
+    Kind("dataset_unreadable", 422, "Unreadable dataset", "The file can't be opened as the format it claims to be."),
+    Kind("archive_rejected", 422, "Archive rejected", "The zip is unsafe to unpack."),
+    Kind(
+        "size_budget_impossible",
+        422,
+        "Size budget impossible",
+        "No variant fits `export.max_bytes`. Raise it, lower `model.embedding_dim` or allow a smaller variant.",
+    ),
+    Kind("checksum_mismatch", 422, "Checksum mismatch", "The bytes received don't have the sha256 that was given."),
+    Kind("dataset_unavailable", 502, "Dataset unavailable", "A built-in dataset could not be downloaded or verified."),
+    Kind("internal_error", 500, "Internal error", "A fault of the service. Its log has the `trace_id`."),
+    Kind(
+        "artifact_corrupt",
+        500,
+        "Artifact corrupt",
+        "The stored file doesn't have the bytes that were published, so it isn't sent. Restore the blob store.",
+    ),
+    Kind("pipeline_failed", 500, "The pipeline failed", "A fault of the pipeline; the job's events say more."),
+    Kind("worker_lost", 500, "The worker was lost", "Several attempts in a row ended without progress."),
+    Kind("parity_failed", 500, "Parity failed", "The exported file doesn't rank as the trained model does."),
+    Kind("checkpoint_mismatch", 500, "Checkpoint mismatch", "A checkpoint belongs to another config or dataset."),
+    Kind("interrupted", 500, "Interrupted", "The run was stopped; its state is in its last checkpoint."),
+    Kind("diverged", 422, "Training diverged", "The loss became NaN or infinite. Lower `training.learning_rate`."),
+    Kind("insufficient_storage", 507, "Insufficient storage", "The disk is full. Free some space and try again."),
+    Kind("not_ready", 503, "Not ready", "A part that the service needs doesn't answer; `checks` says which and why."),
+)
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.code: kind for kind in _ALL})

@@ -1,0 +1,1 @@
+"""Health, readiness, the config schema and the catalogue of problems."""

@@ -1,0 +1,154 @@
+"""`/healthz`, `/readyz`, `/v1/config_schema`, `/v1/presets`, `/problems/{code}`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app import conditional
+from app.dependencies import Wired
+from app.problem_kinds import KINDS
+from app.problems import Problem, not_found
+from app.responses import ETAG, NOT_MODIFIED, ok, problems
+from app.security import Asker
+from app.system.health import run_checks
+from reco_core import config as job_config
+
+router = APIRouter()
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class CheckView(BaseModel):
+    """What one part answered."""
+
+    name: str
+    ok: bool
+    detail: str
+    milliseconds: float
+
+
+class Ready(BaseModel):
+    """Every part answers."""
+
+    status: str
+    checks: list[CheckView]
+
+
+class PresetView(BaseModel):
+    """A named starting point for a config."""
+
+    name: str
+    summary: str
+    config: dict[str, Any]
+
+
+class PresetList(BaseModel):
+    """All presets."""
+
+    data: list[PresetView]
+
+
+class ProblemKindView(BaseModel):
+    """What a problem code means and what to do about it."""
+
+    type: str
+    code: str
+    status: int
+    title: str
+    help: str
+
+
+_READY_EXAMPLE = {
+    "status": "ready",
+    "checks": [{"name": "database", "ok": True, "detail": "answers", "milliseconds": 1.2}],
+}
+
+
+@router.get("/healthz", tags=["system"], responses=ok("Alive.", {"status": "ok"}))
+async def get_health() -> Alive:
+    """Whether the process answers. Asks nothing else, so it stays fast when other parts are not."""
+    return Alive(status="ok")
+
+
+@router.get("/readyz", tags=["system"], responses={**ok("Ready.", _READY_EXAMPLE), **problems("not_ready")})
+def get_readiness(services: Wired) -> Ready:
+    """Whether the database, the blob store and the broker answer."""
+    checks = [CheckView(**vars(check)) for check in run_checks(services)]
+    broken = [check for check in checks if not check.ok]
+    if broken:
+        raise Problem(
+            "not_ready",
+            "; ".join(f"{check.name}: {check.detail}" for check in broken),
+            headers={"Retry-After": "5"},
+            extra={"checks": [check.model_dump() for check in checks]},
+        )
+    return Ready(status="ready", checks=checks)
+
+
+@router.get(
+    "/v1/config_schema",
+    tags=["config"],
+    response_model=dict[str, Any],
+    responses={**ok("JSON Schema (2020-12).", {"type": "object"}, ETAG), **NOT_MODIFIED, **problems()},
+)
+def get_config_schema(request: Request, _principal: Asker) -> Response:
+    """The JSON Schema of a job's `config`."""
+    return conditional.respond(request, json.dumps(job_config.json_schema()).encode())
+
+
+@router.get(
+    "/v1/presets",
+    tags=["config"],
+    responses={
+        **ok(
+            "The presets.", {"data": [{"name": "bow", "summary": "Smallest.", "config": {"encoder": {"type": "bow"}}}]}
+        ),
+        **problems(),
+    },
+)
+def list_presets(_principal: Asker) -> PresetList:
+    """Named starting points for a config."""
+    presets = [
+        PresetView(name=name, summary=preset.summary, config=_plain(preset.overrides))
+        for name, preset in job_config.PRESETS.items()
+    ]
+    return PresetList(data=presets)
+
+
+@router.get(
+    "/problems/{code}",
+    tags=["system"],
+    responses={
+        **ok(
+            "The kind of problem.",
+            {
+                "type": "/problems/not_found",
+                "code": "not_found",
+                "status": 404,
+                "title": KINDS["not_found"].title,
+                "help": KINDS["not_found"].help,
+            },
+        ),
+        **problems("not_found", "validation_failed"),
+    },
+)
+async def get_problem_kind(code: str) -> ProblemKindView:
+    """What a problem code means and what to do about it."""
+    kind = KINDS.get(code)
+    if kind is None:
+        not_found("kind of problem")
+    return ProblemKindView(type=f"/problems/{code}", code=code, status=kind.status, title=kind.title, help=kind.help)
+
+
+def _plain(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(dict(overrides)))
+    return plain
