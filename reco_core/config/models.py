@@ -84,10 +84,13 @@ class TrainingConfig(Section):
     max_epochs: int = Field(60, ge=1, le=10000, description="The most passes over the training examples.")
     patience: int = Field(5, ge=1, le=1000, description="Epochs without a better validation NDCG@10 before stopping.")
     warmup_steps: int = Field(100, ge=0, description="Steps over which the learning rate rises linearly.")
+    learning_rate_decay: Literal["none", "cosine"] = Field(
+        "none", description="After warm-up: constant, or a half cosine down to a hundredth at `max_epochs`."
+    )
     gradient_clip_norm: float | None = Field(5.0, gt=0, description="Global norm that gradients are clipped to.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Probability mass spread evenly over all items.")
     checkpoint_seconds: float = Field(
-        15.0, ge=0, description="A checkpoint is written at most this often, and after every epoch."
+        10.0, ge=0, description="A checkpoint is written at most this often, and at the end of training."
     )
 
 

@@ -39,8 +39,7 @@ class DualEncoder(keras.Model):
         self.projection = keras.layers.Dense(model.embedding_dim, name="projection")
 
     def build(self, input_shape: Any = None) -> None:
-        """Create all weights; they depend on the seed alone."""
-        keras.utils.set_random_seed(self.config.seed)
+        """Create all weights."""
         self.label_encoder.build()
         shape = (None, self.history_length, self.config.model.embedding_dim)
         self.context_encoder.build(shape)
@@ -104,6 +103,8 @@ def build(config: JobConfig, vocabulary: Vocabulary) -> DualEncoder:
     Raises:
         ConfigInvalid: the config asks for an item attribute that the data lack.
     """
+    # Keras draws the seeds of its initializers from global state when a layer is constructed
+    keras.utils.set_random_seed(config.seed)
     model = DualEncoder(config, vocabulary, name="dual_encoder")
     model.build()
     return model

@@ -1,1 +1,7 @@
 """Stage 4 of 7: dual encoder + examples -> trained model."""
+
+from reco_core.training.checkpoint import Checkpoint, read_checkpoint
+from reco_core.training.loop import TrainedModel, model_scorer, train
+from reco_core.training.runtime import Runtime, configure
+
+__all__ = ["Checkpoint", "Runtime", "TrainedModel", "configure", "model_scorer", "read_checkpoint", "train"]

@@ -1,0 +1,50 @@
+"""Training examples on the device: batches are gathered from the timelines inside the compiled step."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from reco_core.examples import ExampleSet
+
+
+class Batch(NamedTuple):
+    """Tensors of one step."""
+
+    history: Any  # int32 [batch, length]
+    labels: Any  # int32 [batch], indices from 1
+    weights: Any  # float32 [batch], 0 where the last batch of an epoch has no more examples
+
+
+class TrainingExamples:
+    """The timelines and, per training example, two positions in them: a batch costs no work outside the graph."""
+
+    def __init__(self, example_set: ExampleSet, batch_size: int, history_length: int) -> None:
+        timelines, train = example_set.timelines, example_set.train
+        self.count = len(train)
+        self.batch_size = min(batch_size, self.count)
+        self.steps = -(-self.count // self.batch_size)
+        self._length = history_length
+        self._items = tf.constant(timelines.items)
+        self._begin = tf.constant(timelines.offsets[train.users].astype(np.int32))
+        self._labels = tf.constant(train.labels.astype(np.int32))
+
+    def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
+        """int32 [steps, batch] rows of the training examples in this epoch's order; -1 fills the last batch."""
+        rows = np.full(self.steps * self.batch_size, -1, np.int32)
+        rows[: self.count] = np.random.default_rng([seed, epoch]).permutation(self.count)
+        return rows.reshape(self.steps, self.batch_size)
+
+    def gather(self, rows: Any) -> Batch:
+        """int32 [batch] rows -> the batch, windows of the timelines and their labels."""
+        weights = tf.cast(rows >= 0, tf.float32)
+        rows = tf.maximum(rows, 0)
+        labels = tf.gather(self._labels, rows)
+        begin = tf.maximum(tf.gather(self._begin, rows), labels - self._length)
+        positions = begin[:, None] + tf.range(self._length)  # [batch, length]
+        inside = positions < labels[:, None]
+        history = tf.where(inside, tf.gather(self._items, tf.minimum(positions, labels[:, None])), 0)
+        return Batch(history, tf.gather(self._items, labels), weights)
