@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from registry import tables
+from registry.attempts import worker_lost
 from registry.database import now
 from registry.job_rows import announce, claimable, end_attempt, fenced, finish, lease_expired, write
-from registry.jobs import worker_lost
 from registry.records import Claim
 
 _jobs = tables.jobs
