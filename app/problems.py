@@ -95,7 +95,6 @@ def document(
     """The problem document of kind `code`."""
     kind = KINDS[code]
     return {
-        **(extra or {}),
         "type": f"/problems/{code}",
         "title": kind.title,
         "status": kind.status,
@@ -104,6 +103,7 @@ def document(
         "code": code,
         "trace_id": trace_id,
         "errors": [fault.as_dict() for fault in faults],
+        **(extra or {}),
     }
 
 

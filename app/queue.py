@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Full, Queue
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import structlog
 
@@ -18,6 +21,7 @@ Nudge = Callable[[Sequence[str]], None]
 TASK = "pocketrec.run_job"
 QUEUE = "pocketrec.default"
 KEY_PREFIX = "pocketrec:"
+MAX_PENDING = 1000
 log = structlog.stdlib.get_logger("pocketrec.queue")
 
 
@@ -34,58 +38,87 @@ class Route:
 
 
 class Publisher:
-    """Sends job ids to the workers. Calling it never raises: the reaper publishes again what didn't arrive."""
+    """Sends job ids to the workers. Calling it never raises and never waits: the reaper publishes again what got lost.
+
+    One daemon thread does the sending, because nothing bounds the time that a publish to a dead broker takes.
+    """
 
     def __init__(self, find_url: Callable[[], str]) -> None:
         self._find_url = find_url
-        self._url: str | None = None
-        self._celery: Any = None
+        self._pending: Queue[str | None] = Queue(MAX_PENDING)
+        self._start = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def __call__(self, job_ids: Sequence[str]) -> None:
+        with self._start:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+                self._thread.start()
         for job_id in job_ids:
             try:
-                self._connect().send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, retry=False)
-            except Exception as error:  # noqa: BLE001 - the job is committed; whatever is wrong with the broker can wait
-                self.close()
-                log.warning("publish_failed", job_id=job_id, error=repr(error), remedy="the reaper publishes it again")
+                self._pending.put_nowait(job_id)
+            except Full:
+                log.warning("nudge_dropped", job_id=job_id, reason="the broker is away; the reaper publishes it again")
 
     def check(self) -> None:
         """Raise whatever keeps the broker from answering within a few seconds."""
-        with self._connect().connection_for_write() as connection:
+        with _celery(self._find_url()) as celery, celery.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
 
     def close(self) -> None:
-        """Close the connections; the next call opens new ones, to wherever the broker is then."""
-        celery, self._celery = self._celery, None
+        """Send what waits, for at most a second, and end the thread."""
+        with suppress(Full):
+            self._pending.put_nowait(None)
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        celery, url = None, ""
+        while (job_id := self._pending.get()) is not None:
+            try:
+                # Looked up each time: the embedded broker gets another address when its process starts again.
+                if (found := self._find_url()) != url or celery is None:
+                    celery, url = _celery(found), found
+                celery.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, retry=False)
+            except Exception as error:  # noqa: BLE001 - the job is committed; whatever is wrong with the broker can wait
+                celery = None
+                log.warning(
+                    "nudge_failed", job_id=job_id, error=repr(error)[:300], remedy="the reaper publishes it again"
+                )
         if celery is not None:
             celery.close()
 
-    def _connect(self) -> Any:
-        url = self._find_url()
-        if self._celery is None or url != self._url:
-            self.close()
-            self._celery, self._url = _celery(url), url
-        return self._celery
-
 
 def publisher(settings: Settings) -> Publisher:
-    """A publisher to the configured broker, or to the embedded one that runs for `settings.state_dir`."""
-    return Publisher(lambda: settings.broker_url or embedded_url(settings.state_dir))
+    """A publisher to the configured broker, or to the embedded one that a worker runs for `settings.state_dir`."""
+    return Publisher(lambda: find_url(settings))
 
 
-def embedded_url(state_dir: Path) -> str:
-    """The URL of the embedded broker, as its process noted it down.
+def find_url(settings: Settings) -> str:
+    """The URL of the broker, which a worker chooses if none is configured.
 
     Raises:
-        NoBroker: there is no note.
+        NoBroker: no worker has started one yet.
     """
-    folder = state_dir / "broker"
+    if settings.broker_url and settings.broker in ("auto", "url"):
+        return settings.broker_url
+    folder = settings.state_dir / "broker"
+    if settings.broker != "filesystem" and (url := _noted(folder / "address")) is not None:
+        return url
+    if (folder / "files" / "messages").is_dir():
+        return f"filesystem://{folder / 'files'}"
+    raise NoBroker(
+        f"no broker_url is set and no worker runs a broker for {settings.state_dir}; start `pocketrec serve`"
+    )
+
+
+def _noted(address: Path) -> str | None:
+    """The URL that the embedded broker's process noted down, unless its socket is gone."""
     try:
-        return str(json.loads((folder / "address").read_text(encoding="utf-8"))["url"])
+        url = str(json.loads(address.read_text(encoding="utf-8"))["url"])
     except (OSError, ValueError, KeyError, TypeError):
-        if (folder / "files" / "messages").is_dir():
-            return f"filesystem://{folder / 'files'}"
-        raise NoBroker(f"no broker_url is set and no embedded broker runs for {state_dir}") from None
+        return None
+    return url if Path(unquote(url.removeprefix("redis+socket://"))).exists() else None
 
 
 def route(broker_url: str) -> Route:
