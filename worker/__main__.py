@@ -14,10 +14,10 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
-from celery.signals import worker_ready
 from celery.worker import WorkController, state
 
 from registry.settings import Settings
@@ -62,14 +62,14 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     if die_with_parent:
         threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
 
-    def announce(**_kwargs: object) -> None:
+    def announce() -> None:
         about = {"kind": running.kind, "url": broker.without_password(running.url), "description": running.description}
         _say({"event": "ready", "slots": settings.slots, "broker": about, "durability": "database"})
 
-    worker_ready.connect(announce, weak=False)
     Reaper(runtime).start()
     log.info("worker_started", broker=running.description, slots=settings.slots, durability="database")
-    worker = WorkController(
+    worker = _Controller(
+        announce,
         app=app,
         pool_cls="threads",
         concurrency=settings.slots,
@@ -82,6 +82,17 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     runtime.database.dispose()
     log.info("worker_stopped", status=worker.exitcode or 0)
     return worker.exitcode or 0
+
+
+class _Controller(WorkController):  # type: ignore[misc]  # Celery ships no types
+    """Calls `on_ready` once it takes messages; Celery's own signal for that comes only from its command line."""
+
+    def __init__(self, on_ready: Callable[[], None], **options: object) -> None:
+        self._on_ready = on_ready
+        super().__init__(**options)
+
+    def on_consumer_ready(self, _consumer: object) -> None:
+        self._on_ready()
 
 
 def _stop_on_signals(runtime: Runtime) -> None:
