@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 SHOWN = ("recall@10", "ndcg@10", "mrr@10", "mean_rank")
 TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mean_rank": "mean rank"}
-DECIDING = ("recall@10", "ndcg@10")
 
 
 def value_of(figure: Any) -> float | None:
@@ -22,14 +21,13 @@ def value_of(figure: Any) -> float | None:
     return float(figure) if isinstance(figure, int | float) else None
 
 
-def beaten_by(report: Mapping[str, Any]) -> list[str]:
-    """The baselines that are better than the model, as `markov on NDCG@10`."""
-    found = []
-    for name, metrics in report.get("baselines", {}).items():
-        for metric in DECIDING:
-            theirs, ours = value_of(metrics.get(metric)), value_of(report["test"].get(metric))
-            if theirs is not None and ours is not None and theirs > ours:
-                found.append(f"{name} on {TITLES[metric]}")
+def compared(report: Mapping[str, Any], verdict: str) -> dict[str, list[str]]:
+    """Baseline -> the metrics on which the paired comparison with it gave `verdict`, such as `worse`."""
+    found: dict[str, list[str]] = {}
+    for name, metrics in report.get("comparison", {}).items():
+        hit = [_title(metric) for metric, comparison in metrics.items() if comparison["verdict"] == verdict]
+        if hit:
+            found[name] = hit
     return found
 
 
@@ -45,17 +43,21 @@ def print_metrics(report: Mapping[str, Any]) -> None:
     shown = [metric for metric in SHOWN if metric in test]
     table = _table(f"Test metrics, protocol {report.get('protocol', '?')} (95% interval)", ["", *map(_title, shown)])
     table.add_row("this model", *(_with_interval(test[metric], metric) for metric in shown), style="bold")
-    losing = {name.split(" on ")[0] for name in beaten_by(report)}
+    losing, close = compared(report, "worse"), compared(report, "not distinguishable")
     for name, metrics in report.get("baselines", {}).items():
         cells = (_with_interval(metrics.get(metric), metric) for metric in shown)
         table.add_row(f"baseline: {name}", *cells, style="red" if name in losing else None)
     console().print(table)
     if losing:
         console().print(
-            f"This model loses to {', '.join(beaten_by(report))}: don't ship it before it wins. Train longer "
-            "(training.max_epochs, training.patience), try another preset, or collect more data.",
+            f"This model loses to {_spoken(losing)}: don't ship it before it wins. Train longer (training.max_epochs, "
+            "training.patience), try another preset, or collect more data.",
             style="bold red",
             soft_wrap=True,
+        )
+    if close:
+        console().print(
+            f"Not distinguishable from {_spoken(close)} (paired bootstrap over users).", style="yellow", soft_wrap=True
         )
 
 
@@ -109,6 +111,10 @@ def _table(title: str, headings: Iterable[str]) -> Table:
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")
     return table
+
+
+def _spoken(found: Mapping[str, list[str]]) -> str:
+    return ", ".join(f"{name} on {' and '.join(metrics)}" for name, metrics in found.items())
 
 
 def _title(metric: str) -> str:

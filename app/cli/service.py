@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from app.cli.children import Child, ChildEnded, stop_on_signals
@@ -18,6 +17,7 @@ from app.cli.output import say
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from registry.settings import Settings
 
@@ -52,7 +52,8 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _migrate(settings)
         worker = stack.enter_context(_Worker(settings))
-        server = _server(settings)  # imported while the worker starts
+        api = _api(settings)  # imported while the worker starts
+        server = _server(api)
         broker = worker.ready()
         told = {
             "url": f"http://{_host(listener)}:{listener.getsockname()[1]}",
@@ -61,7 +62,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
             "broker": {"kind": broker["kind"], "description": broker["description"]},
             "durability": "database",
             "auth": key is not None,
-            "version": version("pocketrec"),
+            "version": api.version,
             "pid": os.getpid(),
         }
         threading.Thread(target=_tell_when_started, args=(server, announce, told), name="announce", daemon=True).start()
@@ -146,13 +147,17 @@ def _migrate(settings: Settings) -> None:
         database.dispose()
 
 
-def _server(settings: Settings) -> uvicorn.Server:
-    import uvicorn
-
+def _api(settings: Settings) -> FastAPI:
     from app.main import create_app
 
+    return create_app(settings)
+
+
+def _server(api: FastAPI) -> uvicorn.Server:
+    import uvicorn
+
     config = uvicorn.Config(
-        create_app(settings),
+        api,
         log_level="warning",
         access_log=False,
         server_header=False,

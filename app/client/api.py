@@ -117,8 +117,8 @@ class Client:
         return self._one(f"/v1/jobs/{job_id}", Job)
 
     def jobs(self, limit: int = 20, status: str | None = None) -> list[Job]:
-        """The newest jobs first, at most `limit`."""
-        return self._many("/v1/jobs", Job, limit, {"status": status} if status else {})
+        """The newest training jobs first, at most `limit`."""
+        return self._many("/v1/jobs", Job, limit, {"type": "train", **({"status": status} if status else {})})
 
     def cancel_job(self, job_id: str) -> Job:
         """Ask a job to stop; it keeps its best checkpoint."""

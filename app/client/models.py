@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -48,7 +48,7 @@ class Artifact(Answer):
 
 
 class JobResult(Answer):
-    """What a job that succeeded has made."""
+    """What a training job that succeeded has made."""
 
     model: str
     version: int
@@ -70,10 +70,15 @@ class Job(Answer):
     preset: str | None = None
     model: str | None = None
     error: dict[str, Any] | None = None
-    result: JobResult | None = None
+    result: JobResult | None = None  # of training jobs only
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @field_validator("result", mode="before")
+    @classmethod
+    def _of_training_only(cls, value: Any) -> Any:
+        return None if isinstance(value, dict) and value.get("model") is None else value
 
     @property
     def finished(self) -> bool:
