@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -36,10 +36,11 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
         notes += [note] if note else []
     if "rating" in table.frame.columns:
         columns["rating"] = values.ratings(table.frame["rating"])
-    bad = _mark(columns, table.frame, table.lines, table.faults, limits)
-    frame = pl.DataFrame(columns)
+    bad = _mark(columns, table.frame, table.lines, table.faults)
+    frame, lines = pl.DataFrame(columns), table.lines
     if bad.any():
-        frame = frame.filter(~bad)
+        frame, lines = frame.filter(~bad), lines[~bad]
+    frame = _without_unusable(frame, lines, table.faults, limits)
     users, user_ids = factorize(frame["user"])
     codes, item_ids = factorize(frame["item"])
     items = _wanted_items(raw.items, item_ids, spec, limits)
@@ -69,7 +70,7 @@ def factorize(column: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
 
 
 def _mark(
-    columns: dict[str, pl.Series], frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults, limits: Limits
+    columns: dict[str, pl.Series], frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults
 ) -> NDArray[np.bool_]:
     """Record the bad rows, each under the first reason that applies, and return them as a mask."""
     bad = np.zeros(frame.height, dtype=np.bool_)
@@ -88,10 +89,6 @@ def _mark(
 
     for role in ("user", "item"):
         add(f"{role}_missing", columns[role].is_null().to_numpy(), role, f"{role} missing")
-        unusable = _unusable(columns[role], limits)
-        if unusable is not None:
-            words = f"{role} id with control characters, longer than {limits.id_characters}, or reserved"
-            add(f"{role}_invalid", unusable, role, words)
     for role, words in (
         ("timestamp", "timestamp is neither a finite number nor an ISO 8601 date and time"),
         ("rating", "rating is not a finite number"),
@@ -102,9 +99,25 @@ def _mark(
     return bad
 
 
+def _without_unusable(frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults, limits: Limits) -> pl.DataFrame:
+    for role in ("user", "item"):
+        refused = _unusable(frame[role], limits)
+        if refused is None:
+            continue
+        words = f"{role} id with control characters, longer than {limits.id_characters}, or reserved"
+        faults.add(f"{role}_invalid", lines[refused], _describe(words, frame[role].filter(pl.Series(refused))))
+        frame, lines = frame.filter(~refused), lines[~refused]
+    return frame
+
+
+def _describe(words: str, values_: pl.Series) -> Callable[[int], str]:
+    return lambda index: f"{words}: {shown(values_[index])}"
+
+
 def _unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
     """Ids that can't stand in a vocabulary file with a line per id, or None if all can."""
-    distinct = ids.unique()
+    # far fewer than rows, as a rule
+    distinct = ids.unique(maintain_order=True)  # the order is of no use here, but this way is faster
     refused = distinct.filter(
         distinct.str.contains(r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")
         | (distinct.str.len_chars() > limits.id_characters)

@@ -78,7 +78,15 @@ def fetch(name: str, cache: Path, report: Callable[[str], None] = _say_nothing, 
     builtin = DATASETS.get(name)
     if builtin is None:
         raise DatasetUnavailable(f"no built-in dataset {name!r}; there is: {', '.join(DATASETS)}; or use --data PATH")
-    folder = cache / name
+    return obtain(builtin, name, cache / name, report, uv)
+
+
+def obtain(builtin: Builtin, name: str, folder: Path, report: Callable[[str], None], uv: Path | None = None) -> Path:
+    """`fetch` for a description of one's own; `folder` is the cache.
+
+    Raises:
+        DatasetUnavailable: no source could be reached, or what came isn't what is pinned.
+    """
     original, copy = folder / "original.zip", folder / "copy.zip"
     for path, sha256 in ((original, builtin.original.sha256), (copy, builtin.copy.sha256)):
         if _is_sound(path, sha256, report):

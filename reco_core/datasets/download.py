@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib import request
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -16,6 +18,9 @@ from reco_core.errors import DatasetUnavailable
 CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 180.0
 _BLOCK = 1 << 16
+
+
+Connect = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
 class _HttpsOnly(request.HTTPRedirectHandler):
@@ -30,7 +35,13 @@ class _HttpsOnly(request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def fetch(url: str, target: Path, *, size: int, sha256: str, timeout: float = CONNECT_SECONDS) -> None:
+def _open(url: str) -> AbstractContextManager[IO[bytes]]:
+    return cast(
+        "AbstractContextManager[IO[bytes]]", request.build_opener(_HttpsOnly).open(url, timeout=CONNECT_SECONDS)
+    )
+
+
+def fetch(url: str, target: Path, *, size: int, sha256: str, connect: Connect = _open) -> None:
     """Download `url` to `target`, which appears only when it is complete and right.
 
     Raises:
@@ -42,7 +53,7 @@ def fetch(url: str, target: Path, *, size: int, sha256: str, timeout: float = CO
     part = target.with_name(target.name + ".part")
     digest = hashlib.sha256()
     try:
-        with request.build_opener(_HttpsOnly).open(url, timeout=timeout) as answer, part.open("wb") as file:
+        with connect(url) as answer, part.open("wb") as file:
             _copy(answer, file, digest, size)
         if digest.hexdigest() != sha256:
             raise DatasetUnavailable(f"{url} has SHA-256 {digest.hexdigest()}, not the pinned {sha256}")

@@ -94,11 +94,20 @@ def split(column: pl.Series, separator: str | None = None) -> pl.Series:
         lists = column.cast(pl.List(pl.String), strict=False)
     else:
         text = column.cast(pl.String, strict=False).str.strip_chars()
-        arrays = text.str.starts_with("[") & text.str.ends_with("]")
+        arrays = (text.str.starts_with("[") & text.str.ends_with("]")).fill_null(False)
         if separator is None:
             separator = "|" if text.str.contains("|", literal=True).any() else ","
-        lists = text.str.strip_chars("[]").str.replace_all(r"[\"']", "") if arrays.any() else text
-        lists = pl.select(pl.when(arrays).then(lists.str.split(",")).otherwise(text.str.split(separator))).to_series()
+        lists = text.set(arrays, None).str.split(separator)
+        if arrays.any():
+            lists = lists.zip_with(~arrays, _from_arrays(text.set(~arrays, None)))
     element = pl.element().str.strip_chars()
     kept = element.filter(element.is_not_null() & (element != "") & (element != "(no genres listed)"))
     return lists.list.eval(kept.unique(maintain_order=True))
+
+
+def _from_arrays(text: pl.Series) -> pl.Series:
+    """`["a, b", "c"]` or, as Python prints lists, `['a', 'b']`."""
+    try:
+        return text.str.json_decode(pl.List(pl.String))
+    except pl.exceptions.PolarsError:
+        return text.str.strip_chars("[]").str.replace_all(r"[\"']", "").str.split(",")

@@ -103,7 +103,7 @@ def _from_floats(floats: pl.Series) -> tuple[pl.Series, str | None]:
         return floats.cast(pl.Int64, strict=False), None
     scale, unit = 1e3, "milliseconds"
     # seconds near 2e9 are exact to 2.4e-7 as float64
-    if ((floats * 1e3 - (floats * 1e3).round(0)).abs() > 1e-3).any():
+    if ((floats * 1e3 - (floats * 1e3).round(0)).abs() > 4e-4).any():
         scale, unit = 1e6, "microseconds"
     scaled = (floats * scale).round(0)
     scaled = scaled.set((scaled.abs() >= _LARGEST).fill_null(False), None)
