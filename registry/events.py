@@ -31,7 +31,9 @@ _SUBJECTS: dict[str, Table] = {"job": tables.jobs, "ds": tables.datasets, "mdl":
 
 def append(session: Session, subject: str, type: str, data: Mapping[str, Any] | None = None) -> int:  # noqa: A002
     """Append an event to `subject` (`job_`, `ds_` or `mdl_` id) and return its seq. Raises NotFound."""
-    table = _SUBJECTS[subject.partition("_")[0]]
+    table = _SUBJECTS.get(subject.partition("_")[0])
+    if table is None:
+        raise NotFound(f"{subject[:80]!r} is no id of a job, dataset or model")
     taken = session.execute(
         update(table)
         .where(table.c.id == subject)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,9 +124,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgresql_schema() -> Iterator[str]:
-    """The URL of an empty schema of our own, dropped at the end."""
+@contextmanager
+def new_schema() -> Iterator[str]:
+    """The URL of an empty PostgreSQL schema of our own, dropped at the end."""
     try:
         connection = psycopg.connect(POSTGRESQL, autocommit=True)
     except psycopg.OperationalError as error:
@@ -137,13 +138,20 @@ def postgresql_schema() -> Iterator[str]:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
+@pytest.fixture
+def empty_postgresql() -> Iterator[str]:
+    with new_schema() as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
-def postgresql_url(postgresql_schema: str) -> str:
-    """The same schema, migrated."""
-    database = Database(postgresql_schema)
-    database.migrate()
-    database.dispose()
-    return postgresql_schema
+def postgresql_url() -> Iterator[str]:
+    """A migrated schema for all tests of a run."""
+    with new_schema() as url:
+        database = Database(url)
+        database.migrate()
+        database.dispose()
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])

@@ -128,8 +128,8 @@ class TestManyProcessesStartAtOnce:
         Database(url).ping()
 
     @pytest.mark.integration
-    def test_postgresql(self, postgresql_schema):
-        self._start(postgresql_schema)
+    def test_postgresql(self, empty_postgresql):
+        self._start(empty_postgresql)
 
 
 class TestSqlite:
