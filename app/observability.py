@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import Problem, render
@@ -55,6 +55,8 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(trace_id=trace_id, request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                fields["disconnected"] = True
             except Exception:
                 log.exception("request failed", method=scope["method"], path=scope["path"])
                 if status:

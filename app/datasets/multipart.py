@@ -6,8 +6,8 @@ import asyncio
 import errno
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
@@ -16,6 +16,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from app.problems import Problem
 
@@ -53,31 +54,38 @@ async def receive(request: Request, folder: Path, max_bytes: int, file_parts: fr
     """The form in the body of `request`; parts named in `file_parts` go to `folder`, at most `max_bytes` in all.
 
     Raises:
-        Problem: `payload_too_large`, `malformed_multipart`, `unsupported_media_type`, `request_timeout`,
-            `insufficient_storage`.
+        Problem: `payload_too_large`, `malformed_multipart`, `unsupported_media_type`, or `request_timeout`.
     """
     boundary = _boundary(request)
+    body = _Body(request)
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > max_bytes + _FORM_SLACK:
         # A client that asked first (Expect: 100-continue) is told before it has sent anything.
         if request.headers.get("expect", "").lower() != "100-continue":
-            await _drain(request)
+            await body.drain()
         raise _too_large(max_bytes)
-    with _Sink(folder, max_bytes, file_parts, boundary) as sink:
-        try:
-            async for block in _blocks(request):
+    try:
+        with _Sink(folder, max_bytes, file_parts, boundary) as sink:
+            async for block in body.blocks():
                 await run_in_threadpool(sink.write, block)
             return await run_in_threadpool(sink.finish)
-        except FormParserError as error:
-            raise Problem("malformed_multipart", f"The multipart body is broken: {error}.") from None
-        except Problem as problem:
-            if problem.code == "payload_too_large":
-                await _drain(request)
-            raise
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem("insufficient_storage", "The disk is full; nothing of the upload was kept.") from None
-            raise
+    except FormParserError as error:
+        raise Problem("malformed_multipart", f"The multipart body is broken: {error}.") from None
+    except Problem as problem:
+        if problem.code != "request_timeout":
+            await body.drain()
+        raise
+
+
+@contextmanager
+def full_disk_is_a_problem() -> Iterator[None]:
+    """Answer `insufficient_storage` where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem("insufficient_storage", "The disk is full; nothing of the upload was kept.") from None
+        raise
 
 
 def safe_name(filename: str, otherwise: str) -> str:
@@ -214,33 +222,44 @@ class _FilePart:
         return ReceivedFile(self._filename, self._path, self._bytes, self._digest.hexdigest())
 
 
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
-    """The body in blocks of about a megabyte, so that a thread is woken rarely."""
-    buffer = bytearray()
-    stream = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            raise Problem("request_timeout", f"Nothing came for {IDLE_SECONDS:.0f} seconds.") from None
-        if chunk is None:
-            break
-        buffer += chunk
-        if len(buffer) >= _BLOCK:
-            yield bytes(buffer)
-            buffer.clear()
-    yield bytes(buffer)
+class _Body:
+    """The body of a request as it comes in."""
 
+    def __init__(self, request: Request) -> None:
+        self._receive = request.receive
+        self._ended = False
 
-async def _drain(request: Request) -> None:
-    """Read on for a moment: closing a connection with unread data makes most clients lose the answer."""
-    try:
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            while (await request.receive()).get("more_body"):
-                pass
-    except TimeoutError:
-        return
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Blocks of about a megabyte, so that a thread is woken rarely.
+
+        Raises:
+            Problem: `request_timeout`.
+            ClientDisconnect: the client went away.
+        """
+        buffer = bytearray()
+        while not self._ended:
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    buffer += await self._next()
+            except TimeoutError:
+                raise Problem("request_timeout", f"Nothing came for {IDLE_SECONDS:g} seconds.") from None
+            if len(buffer) >= _BLOCK or self._ended:
+                yield bytes(buffer)
+                buffer.clear()
+
+    async def drain(self) -> None:
+        """Read on for a moment: closing a connection with unread data makes most clients lose the answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._ended:
+                    await self._next()
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._ended = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
 
 
 def _boundary(request: Request) -> bytes:

@@ -16,6 +16,8 @@ from app.problems import Fault, Problem
 from app.security import Principal
 from reco_core.datasets.spec import DatasetSpec, ItemsSpec
 from registry import datasets
+from registry.errors import InvalidName
+from registry.names import check_dataset_name
 from registry.records import Dataset, FileEntry
 
 FILE_PARTS = frozenset({"file", "items"})
@@ -58,13 +60,13 @@ def store(services: Services, principal: Principal, form: Form) -> Dataset:
         fault = Fault("/file", "empty", "the file has no bytes")
         raise Problem("validation_failed", "The uploaded file is empty.", errors=[fault])
     log_name = safe_name(log.filename, "log")
+    name = _checked_name(form.fields.get("name") or log_name)
     entries = [_keep(services, log_name, log)]
     items = form.files.get("items")
     if items is not None:
         items_name = _name_beside(log_name, safe_name(items.filename, "items"))
         entries.append(_keep(services, items_name, items))
         spec = _beside(spec, log_name, items_name)
-    name = form.fields.get("name") or log.filename or log_name
     with services.database.write() as session:
         dataset = datasets.create(
             session,
@@ -76,6 +78,14 @@ def store(services: Services, principal: Principal, form: Form) -> Dataset:
         )
     services.nudge([dataset.validation_job_id])
     return dataset
+
+
+def _checked_name(name: str) -> str:
+    try:
+        return check_dataset_name(name)
+    except InvalidName as error:
+        fault = Fault("/name", "invalid_name", error.message)
+        raise Problem("validation_failed", error.message, errors=[fault]) from None
 
 
 def _keep(services: Services, name: str, received: ReceivedFile) -> FileEntry:

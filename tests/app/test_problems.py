@@ -1,0 +1,122 @@
+"""Every answer that isn't a success is a problem document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from app.problem_kinds import KINDS
+from app.problems import MEDIA_TYPE, Problem, from_pydantic, pointer, recorded
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError, PocketRecError
+from registry.errors import BlobCorrupt, InvalidName, LeaseLost, NotFound
+
+
+def check(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == MEDIA_TYPE
+    assert answer.headers["Cache-Control"] == "no-store"
+    body: dict[str, Any] = answer.json()
+    assert body["type"] == f"/problems/{code}"
+    assert body["code"] == code
+    assert body["status"] == status
+    assert body["title"] == KINDS[code].title
+    assert body["instance"] == answer.request.url.path
+    assert len(body["trace_id"]) == 32
+    assert isinstance(body["errors"], list)
+    assert body["detail"]
+    return body
+
+
+def test_an_unknown_address(service: Any) -> None:
+    check(service.client.get("/nothing"), 404, "not_found")
+
+
+def test_the_wrong_method_names_the_right_ones(service: Any) -> None:
+    answer = service.client.delete("/v1/jobs")
+    check(answer, 405, "method_not_allowed")
+    assert {"GET", "POST"} >= set(answer.headers["Allow"].replace(" ", "").split(",")) != set()
+
+
+def test_a_trailing_slash_is_another_address(service: Any) -> None:
+    check(service.client.get("/v1/jobs/"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Problem("job_finished", "over"), 409, "job_finished"),
+        (DatasetTooSmall("too small"), 422, "dataset_too_small"),
+        (ConfigInvalid("no", [FieldError("/a", "b", "c")]), 422, "validation_failed"),
+        (PocketRecError("boom"), 500, "pipeline_failed"),
+        (NotFound("there is no such thing"), 404, "not_found"),
+        (InvalidName("bad name"), 422, "validation_failed"),
+        (BlobCorrupt("damaged"), 500, "artifact_corrupt"),
+        (LeaseLost("gone"), 500, "internal_error"),
+        (RuntimeError("secret detail"), 500, "internal_error"),
+        (RecursionError(), 500, "internal_error"),
+    ],
+)
+def test_whatever_a_route_raises(service: Any, error: Exception, status: int, code: str) -> None:
+    app: FastAPI = service.app
+
+    def broken() -> None:
+        raise error
+
+    app.add_api_route("/broken", broken)
+    answer = service.client.get("/broken")
+    check(answer, status, code)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "secret" not in answer.text
+
+
+def test_the_catalogue_explains_each_code(service: Any) -> None:
+    for code, kind in KINDS.items():
+        answer = service.client.get(f"/problems/{code}")
+        assert answer.json() == {
+            "type": f"/problems/{code}",
+            "code": code,
+            "status": kind.status,
+            "title": kind.title,
+            "help": kind.help,
+        }
+    check(service.client.get("/problems/no_such_code"), 404, "not_found")
+
+
+def test_every_error_of_the_pipeline_has_a_kind() -> None:
+    for error in PocketRecError.__subclasses__():
+        assert error.code in KINDS, error
+
+
+def test_pointers_are_escaped() -> None:
+    assert pointer(["a/b", "m~n", 0, ""]) == "/a~1b/m~0n/0/"
+
+
+def test_pydantic_faults_in_query_and_body() -> None:
+    problem = from_pydantic(
+        [
+            {"loc": ("query", "limit"), "type": "less_than", "msg": "Input should be less"},
+            {"loc": ("body", "config", "x"), "type": "extra_forbidden", "msg": "Extra"},
+        ]
+    )
+    assert [(fault.pointer, fault.parameter, fault.code) for fault in problem.faults] == [
+        ("", "limit", "less_than"),
+        ("/config/x", None, "unknown_field"),
+    ]
+
+
+def test_a_recorded_error_becomes_a_problem_object() -> None:
+    assert recorded(None) is None
+    known = recorded({"code": "diverged", "message": "NaN", "errors": []})
+    assert known == {
+        "type": "/problems/diverged",
+        "title": "Training diverged",
+        "status": 422,
+        "detail": "NaN",
+        "code": "diverged",
+        "errors": [],
+    }
+    strange = recorded({"code": "new_kind", "message": "m", "exit_code": 9})
+    assert strange is not None
+    assert (strange["title"], strange["status"], strange["exit_code"]) == ("New kind", 500, 9)
