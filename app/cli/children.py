@@ -89,10 +89,10 @@ class Child:
         try:
             message = self.message(timeout)
         except TimeoutError as error:
-            raise ChildEnded(f"{error}{self._log_tail()}") from None
+            raise ChildEnded(f"{error}{self.log_tail()}") from None
         if message is None:
             status = self.process.wait()
-            raise ChildEnded(f"{self.name} ended with status {status} before it was ready{self._log_tail()}")
+            raise ChildEnded(f"{self.name} ended with status {status} before it was ready{self.log_tail()}")
         return message
 
     @property
@@ -138,7 +138,8 @@ class Child:
                     sys.stderr.buffer.write(line)
         self._messages.put(None)
 
-    def _log_tail(self) -> str:
+    def log_tail(self) -> str:
+        """The end of its standard error, as text to add to a message; empty where that isn't kept."""
         if self.log is None or not self.log.exists():
             return ""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]

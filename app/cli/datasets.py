@@ -156,4 +156,6 @@ def _print(dataset: Dataset) -> None:
     if dataset.report:
         print_report(dataset.report)
     if dataset.status == "ready":
-        console().print(f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch")
+        console().print(
+            f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch", soft_wrap=True
+        )

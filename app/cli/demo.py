@@ -154,8 +154,8 @@ def _show(bundle: VerifiedBundle, measurements: dict[str, Any] | None) -> None:
         print_recommendations(f"\n  {history.name}", map(label, history.items), answer["recommendations"])
     console().print()
     report = bundle.read_json("report.json")
-    print_report(report, measurements)
-    default = bundle.manifest.get("default_variant", "")
+    default = str(bundle.manifest["default_variant"])
+    print_report(report, measurements, default)
     size = (bundle.folder / "model.tflite").stat().st_size
     latency = latency_ms(measurements).get(default)
     fast = f", {latency:.3f} ms a recommendation on one thread" if latency is not None else ""

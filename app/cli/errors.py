@@ -46,6 +46,8 @@ INPUT_CODES = frozenset(
         "archive_rejected",
         "size_budget_impossible",
         "checkpoint_mismatch",
+        "unknown_items",
+        "not_a_bundle",
     }
 )
 

@@ -154,6 +154,8 @@ def _print(job: Job) -> None:
         )
     if job.result is not None:
         console().print(f"  model {job.result.model} version {job.result.version}, {len(job.result.artifacts)} files")
-        console().print(f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle")
+        console().print(
+            f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle", soft_wrap=True
+        )
     elif not job.finished:
-        console().print(f"Next: pocketrec job watch {job.id}")
+        console().print(f"Next: pocketrec job watch {job.id}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -48,9 +49,9 @@ def ask(bundle: Path, history: str, top: int) -> dict[str, Any]:
         raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--bundle {bundle}: no model.tflite there; {remedy}"])
     options = ["--bundle", str(bundle), "--history", history, "--top", str(top), "--json"]
     command = ["-c", WITHOUT_TENSORFLOW, "recommend", *options]
-    with Child(command) as child:
+    with TemporaryDirectory(prefix="pocketrec-") as folder, Child(command, log=Path(folder) / "log") as child:
         answer = child.message()
         status = child.process.wait()
-    if answer is None or answer.get("event") == "error" or status != 0:
-        raise from_problem(answer, f"python -m reco_core recommend ended with status {status}")
-    return answer
+        if answer is None or answer.get("event") == "error" or status != 0:
+            raise from_problem(answer, f"python -m reco_core recommend ended with status {status}{child.log_tail()}")
+        return answer

@@ -31,10 +31,10 @@ def compared(report: Mapping[str, Any], verdict: str) -> dict[str, list[str]]:
     return found
 
 
-def print_report(report: Mapping[str, Any], measurements: Mapping[str, Any] | None = None) -> None:
-    """Tables on stdout."""
+def print_report(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:
+    """Tables on stdout; `default_variant` is the one that became model.tflite."""
     print_metrics(report)
-    print_variants(report, measurements)
+    print_variants(report, measurements, default_variant)
 
 
 def print_metrics(report: Mapping[str, Any]) -> None:
@@ -61,14 +61,13 @@ def print_metrics(report: Mapping[str, Any]) -> None:
         )
 
 
-def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None) -> None:
+def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:
     """Each variant's size, quality and latency."""
     latencies = latency_ms(measurements)
     headings = ["variant", "size", "HR@10", "NDCG@10", "overlap@10 with Keras", "latency, one thread"]
     table = _table("Files", headings)
-    default = report.get("default_variant")
     for name, variant in report.get("variants", {}).items():
-        label = f"{name} (model.tflite)" if name == default else name
+        label = f"{name} (model.tflite)" if name == default_variant else name
         if variant.get("refused"):
             table.add_row(
                 label, _bytes(variant), *[""] * (len(headings) - 3), f"refused: {variant['refused']}", style="red"
@@ -76,7 +75,7 @@ def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | 
             continue
         figures = [_plain(value_of(variant.get(key))) for key in ("recall@10", "ndcg@10", "overlap@10")]
         latency = f"{latencies[name]:.3f} ms" if name in latencies else ""
-        table.add_row(label, _bytes(variant), *figures, latency, style="bold" if name == default else None)
+        table.add_row(label, _bytes(variant), *figures, latency, style="bold" if name == default_variant else None)
     console().print(table)
 
 

@@ -87,7 +87,7 @@ def _announce(as_json: bool) -> Any:
         say(f"PocketRec {facts['version']} listens on {facts['url']}", style="bold")
         say(f"  state folder  {facts['state_dir']}")
         say(f"  database      {facts['database']}")
-        say(f"  broker        {facts['broker']['description']} ({facts['broker']['kind']})")
+        say(f"  broker        {facts['broker']['description']}")
         say("  durability    database: queued jobs outlive the broker, running ones go on from their last checkpoint")
         say(f"  auth          {'on: POCKETREC_API_KEY' if facts['auth'] else 'off: reachable from this machine only'}")
         say("  Ctrl-C stops it")

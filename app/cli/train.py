@@ -46,26 +46,32 @@ def train(
         raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--data {data}: no such file or folder"])
     command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out), "--json"]
     command += ["--preset", preset] if preset is not None else ["--config", str(config)]
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CommandFailed(
+            Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
+        )
     spec = dataset_spec(format, map, items, data)
     if spec:
         command += ["--spec", json.dumps(spec)]
-    folder = run_pipeline(command)
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    measurements = _measurements(out)
+    work = out.with_name(out.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    folder = run_pipeline([*command, "--work", str(work)], work / "run.log")
+    report = _read(folder / "report.json")
+    measurements = _read(work / "measurements.json")
     if as_json:
         print_json({"bundle": str(folder), "report": report, "measurements": measurements})
         return
     from app.cli.results import print_report
 
-    print_report(report, measurements)
+    print_report(report, measurements, str(_read(folder / "manifest.json")["default_variant"]))
     console().print(
         f"The bundle is in {folder}: model.tflite, vocabularies, report.json, manifest.json.", soft_wrap=True
     )
     console().print(f"Next: pocketrec recommend --bundle {folder} --history ITEM,ITEM,...", soft_wrap=True)
 
 
-def run_pipeline(command: list[str]) -> Path:
-    """Run `python COMMAND`, show its events, and return the folder of the bundle.
+def run_pipeline(command: list[str], log: Path) -> Path:
+    """Run `python COMMAND`, show its events, and return the folder of the bundle. Its standard error goes to `log`.
 
     Raises:
         CommandFailed: the run ended with a typed error, or without a result.
@@ -74,7 +80,8 @@ def run_pipeline(command: list[str]) -> Path:
 
     result: Path | None = None
     problem: dict[str, Any] | None = None
-    with Child(command, environment={"TF_CPP_MIN_LOG_LEVEL": "3"}) as child, Display() as display:
+    log.unlink(missing_ok=True)
+    with Child(command, log=log) as child, Display() as display:
         while (event := child.message()) is not None:
             match event.pop("event", None):
                 case "phase":
@@ -93,14 +100,11 @@ def run_pipeline(command: list[str]) -> Path:
                     continue
     status = child.process.returncode
     if problem is not None or result is None:
-        raise from_problem(problem, f"the run ended with status {status} and no result; its own messages are above")
+        raise from_problem(problem, f"the run ended with status {status} and no result{child.log_tail()}")
     say(f"done in {sum(display.phase_seconds.values()):.0f} s")
     return result
 
 
-def _measurements(out: Path) -> dict[str, Any] | None:
-    for path in (out.with_name(out.name + ".work") / "measurements.json", out / "measurements.json"):
-        if path.exists():
-            measured: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return measured
-    return None
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document

@@ -49,13 +49,13 @@ class ApiError(ClientError):
 
     def lines(self) -> list[str]:
         """The detail, then one line a fault with the place that it points at."""
-        faults = [f"{error['pointer']}: {error['detail']}" for error in self.errors if error.get("pointer")]
-        faults += [
-            f"{error.get('parameter', '')} {error['detail']}".strip()
-            for error in self.errors
-            if not error.get("pointer") and error.get("detail") and error["detail"] != self.detail
-        ]
-        return [self.detail or self.title, *(fault for fault in faults if fault not in self.detail)]
+        faults = []
+        for error in self.errors:
+            place = error.get("pointer") or error.get("parameter")
+            detail = str(error.get("detail", ""))
+            if detail not in self.detail:
+                faults.append(f"{place}: {detail}" if place else detail)
+        return [self.detail or self.title, *faults]
 
 
 class Unreachable(ClientError):
