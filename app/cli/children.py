@@ -100,6 +100,12 @@ class Child:
         """Whether the process is still there."""
         return self.process.poll() is None
 
+    def wait(self, timeout: float) -> int:
+        """Its exit status once it has ended by itself; stopped after `timeout` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
+        return self.stop()
+
     def stop(self, grace: float = 25.0) -> int:
         """Ask it to stop, kill it after `grace` seconds; its exit status. A second call does nothing more."""
         if self.running:

@@ -51,7 +51,7 @@ def ask(bundle: Path, history: str, top: int) -> dict[str, Any]:
     command = ["-c", WITHOUT_TENSORFLOW, "recommend", *options]
     with TemporaryDirectory(prefix="pocketrec-") as folder, Child(command, log=Path(folder) / "log") as child:
         answer = child.message()
-        status = child.process.wait()
+        status = child.wait(10)
         if answer is None or answer.get("event") == "error" or status != 0:
             raise from_problem(answer, f"python -m reco_core recommend ended with status {status}{child.log_tail()}")
         return answer

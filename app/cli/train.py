@@ -15,6 +15,7 @@ from app.cli.output import console, print_json, say
 
 Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the bundle; made if it is missing.")]
+END_SECONDS = 30.0  # between the last line of output and the end of the process
 
 
 @guarded
@@ -98,7 +99,7 @@ def run_pipeline(command: list[str], log: Path) -> Path:
                     problem = event
                 case _:
                     continue
-    status = child.process.returncode
+        status = child.wait(END_SECONDS)
     if problem is not None or result is None:
         raise from_problem(problem, f"the run ended with status {status} and no result{child.log_tail()}")
     say(f"done in {sum(display.phase_seconds.values()):.0f} s")
