@@ -14,7 +14,7 @@ from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.lines import DETAILS, Buffer, Sound, begin_of, check, mapped
 from reco_core.datasets.tables import Table
-from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetUnreadable, FieldError
+from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetTooSmall, DatasetUnreadable, FieldError
 
 _ONE_BYTE = "\x1f"  # stands in for separators of two characters; "unit separator" is what it was made for
 
@@ -46,14 +46,21 @@ class DelimitedFile:
         self._limits = limits
         self._data, self._original, self._separator = _load(path, name, dialect)
         begin = begin_of(self._data)
-        head, self._end_of_header, self._header_lines = _first_record(self._data, begin, name, dialect, limits)
+        skipped = 0
+        head, self._end_of_header, lines = _first_record(self._data, begin, name, dialect, limits)
+        while not head.strip():
+            if self._end_of_header >= len(self._data):
+                raise DatasetTooSmall(f"{name}: the file holds blank lines only; expected a line per interaction")
+            begin, skipped = self._end_of_header, skipped + lines
+            head, self._end_of_header, lines = _first_record(self._data, begin, name, dialect, limits)
+        self._header_lines, self._skipped = skipped + lines, skipped
         first = self._fields(head)
         if len(first) > limits.columns:
             raise DatasetTooLarge(f"{name}: {len(first)} columns; at most {limits.columns} are read")
         if dialect.header:
             self.columns: Sequence[str] = _named(first, name)
         else:
-            self._end_of_header, self._header_lines = begin, 0
+            self._end_of_header, self._header_lines = begin, skipped
             numbered = tuple(f"column_{number}" for number in range(1, len(first) + 1))
             self.columns = (*(dialect.names or ())[: len(first)], *numbered[len(dialect.names or ()) :])
 
@@ -82,7 +89,7 @@ class DelimitedFile:
             return pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in columns})
         source: Path | bytes
         skip = 0
-        if sound.complete:
+        if sound.complete and not self._skipped:
             skip = 1 if self._dialect.header else 0
             source = self._path if self._original else bytes(self._data)
         else:

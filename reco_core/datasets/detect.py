@@ -70,6 +70,8 @@ def format_of(path: Path, name: str) -> Format:
     if head.startswith(b"PAR1"):
         return "parquet"
     suffix = PurePosixPath(name).suffix.casefold()
+    if suffix == ".zip":
+        raise DatasetUnreadable(f"{name}: not a zip, whatever its name says; zip the files again")
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -39,6 +39,7 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
     errors: list[FieldError] = []
     result: dict[str, str | None] = {}
     detected = False
+    explicit = {getattr(mapping, role) for role in ROLES} - {AUTO, None}
     for role, known in ROLES.items():
         wanted: str | None = getattr(mapping, role)
         if wanted is None:
@@ -49,7 +50,7 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
                 errors.append(unknown_column(f"/mapping/{role}", wanted, columns))
         else:
             found = candidates(columns, known)
-            taken = [column for column in result.values() if column]
+            taken = explicit.union(result.values())
             found = [column for column in found if column not in taken]
             result[role] = found[0] if len(found) == 1 else None
             detected = detected or bool(found)
@@ -57,9 +58,9 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
                 errors.append(_undetected(role, found, columns))
     used = [column for column in result.values() if column]
     if not errors and len(set(used)) < len(used):
-        errors.append(FieldError("/mapping", "column_repeated", f"one column has two roles: {', '.join(used)}"))
+        errors.append(FieldError("/mapping", "column_repeated", f"a column has two roles in {', '.join(used)}"))
     if errors:
-        raise DatasetInvalid(f"{file}: " + "; ".join(error.detail for error in errors), errors)
+        raise DatasetInvalid(_summary(errors, columns, file), errors)
     return result, detected
 
 
@@ -82,6 +83,16 @@ def _undetected(role: str, found: Sequence[str], columns: Sequence[str]) -> Fiel
     if role == "timestamp":
         remedy += ", or say --map timestamp=null if the file is in time order"
     return FieldError(pointer, f"{role}_column_missing", f"no {role} column; found: {_listed(columns)}; {remedy}")
+
+
+def _summary(errors: Sequence[FieldError], columns: Sequence[str], file: str) -> str:
+    if len(errors) == 1:
+        return f"{file}: {errors[0].detail}"
+    roles = [error.pointer.rsplit("/", 1)[1] for error in errors]
+    named = f"{', '.join(roles[:-1])} and {roles[-1]}"
+    alone = "; with one column only, is the separator right?" if len(columns) == 1 else ""
+    remedy = "; ".join(f"--map {role}=COLUMN" for role in roles)
+    return f"{file}: no usable {named} columns; found: {_listed(columns)}{alone}; name them with {remedy}"
 
 
 def _listed(columns: Sequence[str]) -> str:

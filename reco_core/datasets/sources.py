@@ -44,10 +44,15 @@ class Files:
         if wanted in self.names:
             return wanted
         close = get_close_matches(wanted, self.names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"files there: {', '.join(self.names[:10]) or 'none'}"
+        outside = PurePosixPath(wanted).is_absolute() or ".." in PurePosixPath(wanted).parts
+        hint = "it must lie in the folder or zip of the log" if outside else f"files there: {self._listed()}"
+        hint = f"did you mean {close[0]!r}?" if close and not outside else hint
         raise DatasetInvalid(
             f"{self.label}: there is no file {name!r}; {hint}", [FieldError(pointer, "file_unknown", hint)]
         )
+
+    def _listed(self) -> str:
+        return ", ".join(self.names[:10]) or "none"
 
 
 @contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Format = Literal["auto", "movielens", "recbole", "csv", "parquet", "jsonl", "sequences"]
 AUTO = "auto"
+# a tab, a blank, or one or two marks that are neither letters, digits, quotation marks nor line ends
+_SEPARATOR = r"^([\t \x01]|[!#-/:-@\[-`{-~]{1,2})$"
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# command lines and forms can only say "null" as text
+_OptionalColumn = Annotated[str | None, BeforeValidator(lambda given: None if given == "null" else given)]
 
 
 class Mapping(_Section):
@@ -19,10 +25,10 @@ class Mapping(_Section):
 
     user: str = Field(AUTO, description="Column with the user's id.")
     item: str = Field(AUTO, description="Column with the item's id.")
-    timestamp: str | None = Field(
+    timestamp: _OptionalColumn = Field(
         AUTO, description="Column with the time; null: the file has none and is in time order."
     )
-    rating: str | None = Field(AUTO, description="Column with the rating; null: ignore ratings.")
+    rating: _OptionalColumn = Field(AUTO, description="Column with the rating; null: ignore ratings.")
 
 
 class ItemsSpec(_Section):
@@ -30,8 +36,10 @@ class ItemsSpec(_Section):
 
     path: str = Field(AUTO, description="File, relative to the source's folder.")
     id: str = Field(AUTO, description="Column with the item's id.")
-    title: str | None = Field(AUTO, description="Column with the title.")
-    categories: str | None = Field(AUTO, description="Column with categories: a list, or text split by `|` or `,`.")
+    title: _OptionalColumn = Field(AUTO, description="Column with the title.")
+    categories: _OptionalColumn = Field(
+        AUTO, description="Column with categories: a list, or text split by `|` or `,`."
+    )
 
 
 class DatasetSpec(_Section):
@@ -39,10 +47,12 @@ class DatasetSpec(_Section):
 
     format: Format = Field("auto", description="Format of the log.")
     path: str | None = Field(None, description="The log's file inside the folder or zip, if several could be it.")
-    mapping: Mapping = Mapping()
+    mapping: Annotated[Mapping, BeforeValidator(lambda given: Mapping() if given is None else given)] = Field(
+        Mapping(), description="Columns of the log; null: all detected."
+    )
     items: ItemsSpec | None = Field(ItemsSpec(), description="The item table; null: read none.")
     separator: str | None = Field(
-        None, min_length=1, max_length=2, description="Field separator of CSV files; null: detected."
+        None, pattern=_SEPARATOR, description="Field separator of CSV files, such as `;` or `::`; null: detected."
     )
     header: bool | None = Field(
         None, description="Whether CSV files start with column names; null: detected. Without, columns are column_1 ..."

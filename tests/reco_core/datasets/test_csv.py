@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from reco_core.datasets import DatasetSpec, Limits, Mapping, load
 from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetTooSmall, DatasetUnreadable
@@ -227,7 +228,15 @@ def test_unusable_headers(write, content, code):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "user,item,ts\n", "user,item,ts\na,x,1\n", "user,item,ts\na,x,1\nb,x,2\n", "user,item,ts\na,x,1\na,y,2\n"],
+    [
+        "",
+        "\n\r\n\n",
+        "\ufeff",
+        "user,item,ts\n",
+        "user,item,ts\na,x,1\n",
+        "user,item,ts\na,x,1\nb,x,2\n",
+        "user,item,ts\na,x,1\na,y,2\n",
+    ],
 )
 def test_too_small(write, content):
     with pytest.raises(DatasetTooSmall):
@@ -283,3 +292,35 @@ def test_nothing_there(tmp_path):
 def test_spec_survives_json():
     spec = DatasetSpec(mapping=Mapping(timestamp=None), items=None, separator=";")
     assert DatasetSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_blank_lines_before_the_header(write):
+    path = write("log.csv", "\n\nuser,item,ts\na,x,1\nb,y,2\n")
+    assert load(path).user_ids == ("a", "b")
+    path = write("log.csv", "\n\nuser,item,ts\na,x,1\nb,y,z\n")
+    assert rejected(path).report.examples[0]["line"] == 5
+
+
+def test_several_missing_columns_make_one_sentence(write):
+    error = rejected(write("log.csv", "who;what\na;b\n"), DatasetSpec(separator=","))
+    assert error.message == (
+        "log.csv: no usable user, item and timestamp columns; found: who;what; with one column only, is the separator "
+        "right?; name them with --map user=COLUMN; --map item=COLUMN; --map timestamp=COLUMN"
+    )
+    assert len(error.errors) == 3
+
+
+def test_a_column_given_to_one_role_is_not_detected_for_another(write):
+    error = rejected(write("log.csv", GOOD), DatasetSpec(mapping=Mapping(item="user_id")))
+    assert [fault.code for fault in error.errors] == ["user_column_missing"]
+
+
+@pytest.mark.parametrize("separator", ['"', "\n", "é", "a", "1", ",,,", ""])
+def test_impossible_separators(separator):
+    with pytest.raises(ValidationError):
+        DatasetSpec(separator=separator)
+
+
+def test_mapping_may_be_null():
+    assert DatasetSpec.model_validate({"mapping": None}) == DatasetSpec()
+    assert Mapping.model_validate({"timestamp": "null"}) == Mapping(timestamp=None)

@@ -38,6 +38,8 @@ def test_compressed_and_foreign_files(write):
         load(write("log.csv.gz", gzip.compress(LOG.encode())))
     with pytest.raises(DatasetUnreadable, match="one object a line"):
         load(write("log.json", '[\n{"user": 1}\n]'))
+    with pytest.raises(DatasetUnreadable, match="not a zip"):
+        load(write("log.zip", LOG))
     with pytest.raises(DatasetUnreadable, match="no log found"):
         load(write("d/picture.png", b"\x89PNG").parent)
 
