@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+import structlog
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from app import openapi, problems
+from app import logs, openapi, problems
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
@@ -45,6 +46,8 @@ def create_app(
     """
     key = (api or ApiSettings()).key
     check_binding(settings, key)
+    if not structlog.is_configured():
+        logs.configure(settings.log_level)
     wired = Services(
         settings=settings,
         database=database or Database(settings.database_url),

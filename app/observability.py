@@ -23,7 +23,8 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-log = structlog.stdlib.get_logger("pocketrec.api")
+_PROBES = frozenset({"/healthz", "/readyz"})  # asked every few seconds for ever
+log = structlog.get_logger("pocketrec.api")
 
 
 class RequestContext:
@@ -65,7 +66,8 @@ class RequestContext:
                 answer = render(scope["path"], trace_id, problem)
                 await answer(scope, receive, send_with_headers)
             finally:
-                log.info(
+                record = log.debug if scope["path"] in _PROBES else log.info
+                record(
                     "request",
                     method=scope["method"],
                     path=scope["path"],

@@ -22,7 +22,7 @@ TASK = "pocketrec.run_job"
 QUEUE = "pocketrec.default"
 KEY_PREFIX = "pocketrec:"
 MAX_PENDING = 1000
-log = structlog.stdlib.get_logger("pocketrec.queue")
+log = structlog.get_logger("pocketrec.queue")
 
 
 class NoBroker(RuntimeError):
