@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from reco_core.config import load
+from registry import jobs
+
+
+def test_a_job_is_queued_complete_and_announced(service: Any) -> None:
+    dataset = service.validated()
+    answer = service.client.post(
+        "/v1/jobs",
+        json={
+            "type": "train",
+            "dataset_id": dataset.id,
+            "preset": "cnn",
+            "config": {"encoder": {"type": "cnn", "kernel_size": 3}, "seed": 7},
+            "model": "films",
+            "metadata": {"commit": "4f2a91c"},
+        },
+    )
+    body = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/v1/jobs/{body['id']}"
+    assert answer.headers["Retry-After"] == "1"
+    assert (body["type"], body["status"], body["attempt"], body["preset"]) == ("train", "queued", 0, "cnn")
+    assert (body["model"], body["metadata"], body["dataset_id"]) == ("films", {"commit": "4f2a91c"}, dataset.id)
+    expected = load({"preset": "cnn", "encoder": {"kernel_size": 3}, "seed": 7})
+    assert body["config"] == expected.model_dump(mode="json")
+    assert load(body["config"]) == expected
+    assert service.nudged[-1] == body["id"]
+    assert service.client.get(answer.headers["Location"]).json() == body
+    assert service.read_job(body["id"]).config == body["config"]
+
+
+def test_everything_but_the_dataset_has_a_default(service: Any) -> None:
+    body = service.job().json()
+    assert body["config"] == load({}).model_dump(mode="json")
+    assert (body["preset"], body["model"], body["metadata"]) == (None, "ratings", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("My Ratings (2).csv", "my-ratings-2"), ("日本", "model"), ("---", "model"), ("a" * 90, "a" * 64)],
+)
+def test_the_default_model_name_is_made_of_the_datasets(name: str, model: str) -> None:
+    from app.jobs.create import default_model_name
+    from registry.names import check_model_name
+
+    assert check_model_name(default_model_name(name)) == model
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        ({"config": {"encoder": {"type": "cnn", "kernel_size": 99}}}, "/config/encoder/kernel_size", "less_than_equal"),
+        ({"config": {"encoder": {"type": "cnn", "kernel": 3}}}, "/config/encoder/kernel", "unknown_field"),
+        ({"config": {"modle": {}}}, "/config/modle", "unknown_field"),
+        ({"config": {"a/b": 1}}, "/config/a~1b", "unknown_field"),
+        ({"config": {"training": {"max_epochs": "many"}}}, "/config/training/max_epochs", "int_parsing"),
+        ({"config": {"preset": "nope"}}, "/config/preset", "unknown_preset"),
+        ({"preset": "nope"}, "/preset", "unknown_preset"),
+        ({"preset": "bow", "config": {"preset": "cnn"}}, "/preset", "contradiction"),
+        ({"config": []}, "/config", "dict_type"),
+        ({"model": "Not A Slug"}, "/model", "invalid_name"),
+        ({"type": "sing"}, "/type", "literal_error"),
+        ({"metadata": {"a": 1}}, "/metadata/a", "string_type"),
+        ({"metadata": {str(number): "" for number in range(17)}}, "/metadata", "too_long"),
+        ({"metadata": {"k": "x" * 513}}, "/metadata/k", "string_too_long"),
+        ({"colour": "red"}, "/colour", "unknown_field"),
+        ({"dataset_id": None}, "/dataset_id", "string_type"),
+    ],
+)
+def test_each_fault_has_its_pointer(service: Any, body: dict[str, Any], pointer: str, code: str) -> None:
+    answer = service.job(**body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed"), answer.text
+    assert (pointer, code) in [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+    assert service.client.get("/v1/jobs?type=train").json()["data"] == []
+
+
+def test_an_unknown_field_is_met_with_the_likely_one(service: Any) -> None:
+    answer = service.job(config={"training": {"max_epoch": 3}})
+    assert "max_epochs" in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("dataset_id", ["ds_0", "", "x", "job_1", "ds_\u0001"])
+def test_an_unknown_dataset(service: Any, dataset_id: str) -> None:
+    answer = service.client.post("/v1/jobs", json={"dataset_id": dataset_id})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_dataset")
+    assert answer.json()["errors"][0]["pointer"] == "/dataset_id"
+
+
+def test_a_dataset_that_is_not_ready(service: Any) -> None:
+    answer = service.client.post("/v1/jobs", json={"dataset_id": service.upload().json()["id"]})
+    assert (answer.status_code, answer.json()["code"]) == (409, "dataset_not_ready")
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_an_invalid_dataset_says_why(service: Any) -> None:
+    error = {"code": "dataset_too_small", "message": "one user is not enough", "errors": []}
+    answer = service.client.post("/v1/jobs", json={"dataset_id": service.validated(error=error).id})
+    assert (answer.status_code, answer.json()["code"]) == (422, "dataset_invalid")
+    assert "one user is not enough" in answer.json()["detail"]
+    assert answer.json()["cause"]["code"] == "dataset_too_small"
+
+
+def test_a_dataset_in_which_no_timeline_can_be_long_enough(service: Any) -> None:
+    report = {"users": 10, "items": 20, "rows": {"in": 14, "accepted": 14, "rejected": {}}}
+    dataset = service.validated(report=report)
+    # 14 rows over 10 users: at most one user can have 5 of them.
+    ask = {"dataset_id": dataset.id, "config": {"examples": {"min_timeline_length": 6}}}
+    answer = service.client.post("/v1/jobs", json=ask)
+    assert (answer.status_code, answer.json()["code"]) == (422, "dataset_too_small")
+    assert answer.json()["errors"][0]["pointer"] == "/config/examples/min_timeline_length"
+    ask["config"]["examples"]["min_timeline_length"] = 5
+    assert service.client.post("/v1/jobs", json=ask).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "malformed_json"),
+        (b'{"a": 1, "a": 2}', "application/json", 400, "malformed_json"),
+        (b'{"config": {"seed": 1e400}}', "application/json", 400, "malformed_json"),
+        (b'{"config": ' + b"[" * 100_000, "application/json", 400, "malformed_json"),
+        (b"\xff", "application/json", 400, "malformed_json"),
+        (b"{}", "text/plain", 415, "unsupported_media_type"),
+        (b"{}", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
+        (b"[]", "application/json", 422, "validation_failed"),
+        (b"null", "application/json", 422, "validation_failed"),
+        (b"", "application/json", 422, "validation_failed"),
+        (b'"' + b"x" * 300_000 + b'"', "application/json", 413, "payload_too_large"),
+    ],
+)
+def test_bad_bodies(service: Any, content: bytes, content_type: str, status: int, code: str) -> None:
+    answer = service.client.post("/v1/jobs", content=content, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_body_without_a_content_type(service: Any) -> None:
+    request = service.client.build_request("POST", "/v1/jobs", content=b"{}")
+    request.headers.pop("Content-Type", None)
+    assert service.client.send(request).status_code == 415
+
+
+def test_cancel_a_queued_job(service: Any) -> None:
+    job_id = service.job().json()["id"]
+    answer = service.client.post(f"/v1/jobs/{job_id}:cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert service.client.post(f"/v1/jobs/{job_id}:cancel").json() == answer.json()
+
+
+def test_cancel_a_running_job(service: Any) -> None:
+    job_id = service.job().json()["id"]
+    claim = service.claim(job_id)
+    answer = service.client.post(f"/v1/jobs/{job_id}:cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelling")
+    assert answer.json()["cancel_requested_at"]
+    with service.database.write() as session:
+        jobs.cancelled(session, claim)
+    assert service.client.get(f"/v1/jobs/{job_id}").json()["status"] == "cancelled"
+
+
+def test_a_finished_job_can_not_be_cancelled(service: Any) -> None:
+    job_id = service.job().json()["id"]
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        jobs.fail(session, claim, {"code": "diverged", "message": "the loss became NaN", "errors": []})
+    answer = service.client.post(f"/v1/jobs/{job_id}:cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_finished")
+    body = service.client.get(f"/v1/jobs/{job_id}").json()
+    assert (body["status"], body["error"]["type"]) == ("failed", "/problems/diverged")
+    assert body["error"]["detail"] == "the loss became NaN"
+
+
+def test_a_running_job_shows_phase_progress_epochs_and_events(service: Any) -> None:
+    job_id = service.job().json()["id"]
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        jobs.set_phase(session, claim, "train")
+        jobs.record_progress(session, claim, done=5, total=9, unit="steps", eta_seconds=1.5)
+        jobs.record_epoch(session, claim, 1, {"loss": 2.0, "ndcg@10": float("nan")})
+        jobs.record_epoch(session, claim, 2, {"loss": 1.5, "ndcg@10": 0.25})
+    body = service.client.get(f"/v1/jobs/{job_id}").json()
+    assert (body["status"], body["phase"], body["attempt"]) == ("running", "train", 1)
+    assert body["progress"] == {"done": 5, "total": 9, "unit": "steps", "eta_seconds": 1.5}
+    epochs = service.client.get(f"/v1/jobs/{job_id}/metrics").json()["data"]
+    assert [(row["epoch"], row["metrics"]) for row in epochs] == [
+        (1, {"loss": 2.0, "ndcg@10": None}),
+        (2, {"loss": 1.5, "ndcg@10": 0.25}),
+    ]
+    events = service.client.get(f"/v1/jobs/{job_id}/events").json()
+    assert [event["seq"] for event in events["data"]] == list(range(1, body["last_seq"] + 1))
+    assert events["data"][-1]["type"] == "job.epoch_completed"
+    assert (events["has_more"], events["next_cursor"]) == (False, None)
+    page = service.client.get(f"/v1/jobs/{job_id}/events?after=1&limit=2")
+    assert [event["seq"] for event in page.json()["data"]] == [2, 3]
+    assert page.json()["next_cursor"] == "3"
+    following = service.client.get(page.links["next"]["url"]).json()
+    assert [event["seq"] for event in following["data"]] == [4, 5]
+
+
+def test_a_result_has_urls_that_work(service: Any) -> None:
+    version = service.published({"model.tflite": b"model", "bundle.zip": b"zip", "variants/a b.tflite": b"v"})
+    body = service.client.get(f"/v1/jobs/{version.job_id}").json()
+    assert (body["status"], body["result"]["model"], body["result"]["version"]) == ("succeeded", "films", 1)
+    urls = {artifact["path"]: artifact["url"] for artifact in body["result"]["artifacts"]}
+    assert urls == {
+        "model.tflite": "/v1/models/films/versions/1/files/model.tflite",
+        "bundle.zip": "/v1/models/films/versions/1/bundle.zip",
+        "variants/a b.tflite": "/v1/models/films/versions/1/files/variants/a%20b.tflite",
+    }
+    assert [service.client.get(urls[path]).content for path in sorted(urls)] == [b"zip", b"model", b"v"]
+
+
+def test_etag_changes_with_the_job(service: Any) -> None:
+    job_id = service.job().json()["id"]
+    first = service.client.get(f"/v1/jobs/{job_id}")
+    known = {"If-None-Match": first.headers["ETag"]}
+    unchanged = service.client.get(f"/v1/jobs/{job_id}", headers=known)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        jobs.record_progress(session, claim, done=1, total=2, unit="steps")
+    assert service.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 200
+
+
+def test_filters(service: Any) -> None:
+    one = service.job(model="a").json()
+    two = service.job(model="b").json()
+    service.client.post(f"/v1/jobs/{two['id']}:cancel")
+
+    def listed(query: str) -> list[str]:
+        return [job["id"] for job in service.client.get(f"/v1/jobs?{query}").json()["data"]]
+
+    assert listed("type=train") == [two["id"], one["id"]]
+    assert listed("status=cancelled") == [two["id"]]
+    assert listed("model=a") == [one["id"]]
+    assert listed(f"dataset_id={one['dataset_id']}&type=train") == [one["id"]]
+    assert listed("model=%00") == []
+    assert len(listed("")) == 4
+    assert service.client.get("/v1/jobs?status=done").status_code == 422
+
+
+@pytest.mark.parametrize("job_id", ["job_0", "ds_1", "x", "job_%00", "job_1%2f..", ":cancel"])
+def test_unknown_jobs(service: Any, job_id: str) -> None:
+    for method, path in [("GET", ""), ("POST", ":cancel"), ("GET", "/events"), ("GET", "/metrics")]:
+        answer = service.client.request(method, f"/v1/jobs/{job_id}{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+
+
+class TestLongPoll:
+    """`?wait=&after=`."""
+
+    def timed(self, service: Any, path: str) -> tuple[Any, float]:
+        started = time.monotonic()
+        answer = service.client.get(path)
+        return answer, time.monotonic() - started
+
+    def test_a_finished_job_answers_at_once(self, service: Any) -> None:
+        job_id = service.job().json()["id"]
+        service.client.post(f"/v1/jobs/{job_id}:cancel")
+        _, seconds = self.timed(service, f"/v1/jobs/{job_id}?wait=20&after=99")
+        assert seconds < 2
+
+    def test_news_are_answered_at_once(self, service: Any) -> None:
+        job_id = service.job().json()["id"]
+        _, seconds = self.timed(service, f"/v1/jobs/{job_id}?wait=20&after=0")
+        assert seconds < 2
+
+    @pytest.mark.parametrize("query", ["wait=1", "wait=1&after=1"])
+    def test_without_news_it_is_held(self, service: Any, query: str) -> None:
+        job_id = service.job().json()["id"]
+        answer, seconds = self.timed(service, f"/v1/jobs/{job_id}?{query}")
+        assert answer.status_code == 200
+        assert 0.9 < seconds < 5
+
+    def test_an_event_ends_the_wait(self, service: Any) -> None:
+        job_id = service.job().json()["id"]
+        timer = threading.Timer(0.3, lambda: service.claim(job_id))
+        timer.start()
+        answer, seconds = self.timed(service, f"/v1/jobs/{job_id}?wait=20&after=1")
+        timer.join()
+        assert answer.json()["status"] == "running"
+        assert 0.2 < seconds < 5
+
+    def test_waiting_is_bounded(self, service: Any) -> None:
+        job_id = service.job().json()["id"]
+        assert service.client.get(f"/v1/jobs/{job_id}?wait=31").status_code == 422
