@@ -8,11 +8,11 @@ from reco_core.evaluation.evaluate import evaluate
 from reco_core.evaluation.histories import Scorer
 from reco_core.examples import ExampleSet
 
-_USERS = 5_000  # enough to tell settings apart that matter, and seconds at most
+_USERS = 2_000  # enough to tell settings apart that matter, in seconds
 
 
 def best_on_validation(example_set: ExampleSet, scorers: Iterable[Scorer], *, repeats: bool) -> Scorer:
-    """The scorer with the highest NDCG@10 on at most 5,000 validation examples; the first of equals.
+    """The scorer with the highest NDCG@10 on at most 2,000 validation examples; the first of equals.
 
     Raises:
         ValueError: there is no scorer to choose from.
