@@ -197,6 +197,9 @@ def _launch_once(closer: contextlib.ExitStack, binary: Path, data: Path, saved: 
     with contextlib.ExitStack() as undo:
         undo.callback(_end, guard, scratch)
         _wait_until_ready(guard, socket, log_path)
+        if guard.stdin is not None:
+            guard.stdin.write(b"\n")
+            guard.stdin.flush()
         closer.push(undo.pop_all())
     return f"redis+socket://{quote(str(socket))}"
 

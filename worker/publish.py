@@ -26,7 +26,7 @@ _lock = threading.Lock()
 def nudge(app: Celery, job_ids: Iterable[str], *, wait_seconds: float = 1.0) -> None:
     """Publish `job_ids`, after the commit that made them claimable. Takes at most `wait_seconds`, and never raises.
 
-    While the broker is away it returns at once; the ids go out when it is back.
+    While the broker is away calls return at once, and what they wanted to publish is left to the reaper.
     """
     _publisher_of(app).send(job_ids, wait_seconds)
 
@@ -70,7 +70,15 @@ class _Publisher:
             try:
                 self._app.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, retry=False)
             except Exception as error:  # noqa: BLE001 - whatever went wrong, the reaper publishes again
-                log.warning("nudge_failed", job_id=job_id, error=repr(error)[:300])
+                log.warning("nudge_failed", job_id=job_id, dropped=self._drop_pending(), error=repr(error)[:300])
             with self._state:
                 if self._pending.empty():
                     self._idle.set()
+
+    def _drop_pending(self) -> int:
+        """Forget what waits: one by one, each would cost another time-out."""
+        dropped = 0
+        while not self._pending.empty():
+            self._pending.get()
+            dropped += 1
+        return dropped

@@ -2,6 +2,8 @@
 
 Started as `python -I -S server_guard.py SPEC` with the standard library only, so that it costs a few megabytes. SPEC is
 a JSON object: `argv` of the server, `scratch` (a folder to remove at the end), `log` (where the server's output goes).
+The parent writes a byte once the server answers. A server that ends before that is not started again, since its parent
+knows better what to do; one that ends after it is.
 
 A pipe is watched, rather than the parent's death signal asked for, because that signal follows the thread that
 started the child; here the one thread is the process, so the server itself can have it as a second safety net.
@@ -52,7 +54,8 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 def _run(argv: list[str], log: Path) -> int:
     """Keep the server running until standard input closes. Returns 0 then, 1 if the server won't stay up."""
-    quick_exits = MAX_QUICK_EXITS - 1  # a server that fails at its first start is the parent's to deal with, at once
+    quick_exits = 0
+    was_ready = False
     while True:
         started = time.monotonic()
         with log.open("ab") as output:
@@ -66,13 +69,15 @@ def _run(argv: list[str], log: Path) -> int:
         try:
             while server.poll() is None:
                 readable, _, _ = select.select([0], [], [], 0.2)
-                if readable and not os.read(0, 4096):
-                    return 0
+                if readable:
+                    if not os.read(0, 4096):
+                        return 0
+                    was_ready = True
         finally:
             if server.poll() is None:
                 _stop(server)
         quick_exits = quick_exits + 1 if time.monotonic() - started < QUICK_SECONDS else 0
-        if quick_exits >= MAX_QUICK_EXITS:
+        if not was_ready or quick_exits >= MAX_QUICK_EXITS:
             return 1
         time.sleep(0.1)
 

@@ -1,0 +1,74 @@
+"""Nudges never fail and never hold up; the reaper makes up for those that got lost."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from registry import leases
+from worker import publish, tasks
+from worker.celery_app import QUEUE, make_app
+from worker.reaper import reap_once
+
+JOB = "job_" + "0" * 32
+
+
+def queued(app) -> int:
+    with app.connection_for_read() as connection:
+        size: int = connection.default_channel._size(QUEUE)
+        return size
+
+
+@pytest.fixture
+def app(service):
+    folder = service.settings.state_dir / "files"
+    for name in ("messages", "control"):
+        (folder / name).mkdir(parents=True)
+    return make_app(service.settings.model_copy(update={"broker_url": f"filesystem://{folder}"}))
+
+
+def test_a_nudge_is_out_when_the_call_returns(app):
+    publish.nudge(app, [JOB, JOB])
+    assert queued(app) == 2
+
+
+@pytest.mark.parametrize("listening", [False, True], ids=["refuses", "accepts and is silent"])
+def test_a_dead_broker_costs_a_caller_a_bounded_time_and_no_exception(service, listening):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listening:
+            server.listen()
+        url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        app = make_app(service.settings.model_copy(update={"broker_url": url}))
+        started = time.monotonic()
+        for _ in range(50):
+            publish.nudge(app, [JOB], wait_seconds=0.2)
+        assert time.monotonic() - started < 2
+
+
+def test_the_reaper_publishes_waiting_rows_oldest_first_and_no_more_than_there_are_slots(service):
+    waiting = [service.train_job() for _ in range(3)]
+    time.sleep(0.15)
+    runtime = service.runtime(slots=2)
+    assert list(reap_once(runtime).publish) == waiting[:2]
+    assert service.nudged == waiting[:2]
+    assert list(reap_once(runtime).publish) == waiting[2:]
+
+
+def test_the_reaper_publishes_jobs_of_silent_workers(service):
+    job_id = service.train_job()
+    with service.database.write() as session:
+        leases.claim(session, job_id=job_id, worker="silent", lease_seconds=0.05)
+    time.sleep(0.15)
+    assert list(reap_once(service.runtime()).publish) == [job_id]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), ((1,), {}), (("job_x",), {}), ((JOB, JOB), {}), ((JOB,), {"a": 1}), ((JOB + "\n",), {}), ((None,), {})],
+)
+def test_only_a_job_id_is_a_hint(args, kwargs):
+    assert tasks.hint_from(args, kwargs) is None
+    assert tasks.hint_from((JOB,), {}) == JOB
