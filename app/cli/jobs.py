@@ -119,8 +119,6 @@ def follow(client: Client, job_id: str) -> Job:
                     display.phase(str(event.data.get("phase")))
                 elif event.type == "job.epoch_completed":
                     display.epoch(int(event.data["epoch"]), event.data.get("metrics", {}))
-            if job.status == "running" and job.phase:
-                display.phase(job.phase)
             if job.progress is not None and job.progress.total:
                 display.progress(job.progress.done, job.progress.total, job.progress.unit, job.progress.eta_seconds)
     return job

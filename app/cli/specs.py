@@ -22,7 +22,7 @@ def dataset_spec(
     spec: dict[str, Any] = {}
     if format_name:
         spec["format"] = format_name
-    columns: dict[str, str] = {}
+    columns: dict[str, str | None] = {}
     for option in mapping or []:
         role, separator, column = option.partition("=")
         if not separator or not column or role not in ROLES:
@@ -31,7 +31,7 @@ def dataset_spec(
             )
         if role in columns:
             raise _usage(f"--map {option}: {role} was mapped to {columns[role]!r} already; give each role once")
-        columns[role] = column
+        columns[role] = None if column == "null" and role in ("timestamp", "rating") else column
     if columns:
         spec["mapping"] = columns
     if items is not None and beside is not None:

@@ -28,6 +28,10 @@ def test_an_item_table_is_named_as_seen_from_the_log(tmp_path: Path) -> None:
     assert spec == {"items": {"path": "items.csv"}}
 
 
+def test_null_says_that_there_is_no_such_column() -> None:
+    assert dataset_spec(None, ["timestamp=null"]) == {"mapping": {"timestamp": None}}
+
+
 @pytest.mark.parametrize("option", ["user", "user=", "=uid", "usr=uid"])
 def test_a_malformed_mapping_names_the_option_and_the_roles(option: str) -> None:
     with pytest.raises(CommandFailed) as caught:
