@@ -79,9 +79,10 @@ def create_app(
     app.state.services = wired
     app.state.api_key = key
     problems.install(app)
-    for routes in (dataset_routes, job_routes, model_routes, system_routes):
-        app.include_router(routes.router)
-    openapi.install(app)
+    routers = [routes.router for routes in (dataset_routes, job_routes, model_routes, system_routes)]
+    for router in routers:
+        app.include_router(router)
+    openapi.install(app, routers)
     if key is None:
         app.add_middleware(LoopbackHostOnly)
     if settings.cors_origins:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -19,18 +20,18 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def install(app: FastAPI) -> None:
-    """Make `app.openapi()` give the finished document."""
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Make `app.openapi()` give the finished document of `routers`, which are included in it."""
 
     def finished() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, routers)
         return app.openapi_schema
 
     app.openapi = finished  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, summary=app.summary
     )
@@ -43,4 +44,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas[name] = schema
     config = schemas["JobRequest"]["properties"]["config"]
     config["anyOf"] = [{"$ref": _REF.format(model="JobConfig")}, {"type": "null"}]
+    _restore_examples(document, routers)
     return document
+
+
+def _restore_examples(document: dict[str, Any], routers: Sequence[APIRouter]) -> None:
+    """FastAPI drops every null in the document, those of examples included, which makes them invalid."""
+    for router in routers:
+        for route in router.routes:
+            if not isinstance(route, APIRoute):
+                continue
+            for method in route.methods or ():
+                responses = document["paths"][route.path_format][method.lower()]["responses"]
+                for status, response in route.responses.items():
+                    for media_type, content in response.get("content", {}).items():
+                        if "example" in content:
+                            responses[str(status)]["content"][media_type]["example"] = content["example"]

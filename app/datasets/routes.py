@@ -10,7 +10,14 @@ from starlette.concurrency import run_in_threadpool
 
 from app import conditional
 from app.datasets import multipart, upload
-from app.datasets.schemas import DATASET_EXAMPLE, REPORT_EXAMPLE, VALIDATING_EXAMPLE, DatasetView, show_dataset
+from app.datasets.schemas import (
+    DATASET_EXAMPLE,
+    EVENTS_EXAMPLE,
+    REPORT_EXAMPLE,
+    VALIDATING_EXAMPLE,
+    DatasetView,
+    show_dataset,
+)
 from app.dependencies import LongPollQuery, Services, Wired, plausible_id, read_when_changed
 from app.event_lists import EventsQuery, list_events
 from app.observability import log_fields
@@ -160,7 +167,7 @@ def get_dataset_report(request: Request, services: Wired, principal: Asker, data
 @router.get(
     "/{dataset_id}/events",
     response_model=EventPage,
-    responses=problems("not_found", "validation_failed"),
+    responses={**ok("Events, oldest first.", EVENTS_EXAMPLE, LINK), **problems("not_found", "validation_failed")},
 )
 def list_dataset_events(
     request: Request, response: Response, services: Wired, principal: Asker, dataset_id: str, wanted: EventsQuery

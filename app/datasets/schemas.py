@@ -88,3 +88,17 @@ VALIDATING_EXAMPLE = DATASET_EXAMPLE | {
     "last_seq": 1,
     "ready_at": None,
 }
+EVENTS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "id": "evt_0199f0c2a5b67d02c2d3e4f5a6b70819",
+            "subject": DATASET_EXAMPLE["id"],
+            "seq": 2,
+            "type": "dataset.ready",
+            "data": {"content_hash": DATASET_EXAMPLE["content_hash"]},
+            "created_at": "2026-01-31T12:00:02.000000Z",
+        }
+    ],
+    "has_more": False,
+    "next_cursor": None,
+}
