@@ -105,9 +105,13 @@ def rank_labels(
 def top_items(masked: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     """The `k` best items of each row made by `mask_scores`, best first, 0 where candidates run out: int32 [batch, k].
 
+    Rows of any other width, with minus infinity where an item isn't a candidate, are padded first.
+
     The k best items lie in the k blocks with the highest maxima, equal maxima taken from the left: a block left out
     has k blocks before it, each with an item that comes before all of its own. So it is enough to sort block maxima.
     """
+    if masked.shape[1] % _BLOCKS[0]:
+        masked = np.pad(masked, ((0, 0), (0, -masked.shape[1] % _BLOCKS[0])), constant_values=-np.inf)
     batch, width = masked.shape
     rows = np.arange(batch)[:, None]
     begin = np.zeros((batch, 1), np.int64)  # [batch, kept] where the kept blocks begin, ascending
