@@ -38,7 +38,10 @@ class Database:
         self._clock = clock
         engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
         self.engine: Engine = engine
-        self._read_engine = engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True})
+        options: dict[str, Any] = {_READ_ONLY: True}
+        if self.dialect == "postgresql":
+            options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        self._read_engine = engine.execution_options(**options)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

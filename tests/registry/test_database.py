@@ -97,7 +97,13 @@ class TestContract:
         in_parallel(8, read_then_write)
         assert len(world.read(jobs.list_page, limit=100).items) == 41
 
-    def test_a_reader_sees_one_state_and_does_not_wait_for_a_writer(self, world):
+    def test_a_reader_sees_the_same_state_until_it_ends(self, world):
+        with world.database.read() as session:
+            assert jobs.list_page(session).items == ()
+            world.job()
+            assert jobs.list_page(session).items == ()
+
+    def test_a_reader_does_not_wait_for_a_writer(self, world):
         world.job()
         with world.database.write() as session:
             jobs.create(session, type="train", dataset_id=None, config={})

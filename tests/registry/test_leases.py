@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from registry import events, jobs, leases, tables
 from registry.database import Database
@@ -247,6 +248,21 @@ class TestCheckpoints:
         claim = world.claim(world.job().id)
         with pytest.raises(ValueError, match="sha256"):
             world.write(jobs.promote_checkpoint, claim, "../../etc/passwd", 3, 1, 0)
+
+
+@pytest.mark.integration
+def test_a_slot_does_not_wait_for_another_slots_claim(postgresql_url):
+    """It passes over the row that is being claimed, and takes the next one."""
+    database = Database(postgresql_url)
+    with database.write() as session:
+        made = [jobs.create(session, type="train", dataset_id=None, config={}, queue="skip").id for _ in range(2)]
+    with database.write() as first, database.write() as second:
+        second.execute(text("SET LOCAL lock_timeout = '2s'"))
+        taken = [
+            leases.claim(session, worker="w", lease_seconds=60, queues=["skip"]).job_id for session in (first, second)
+        ]
+    assert taken == made
+    database.dispose()
 
 
 @pytest.mark.integration
