@@ -3,11 +3,13 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.datasets import upload
 from registry import jobs
 
 
@@ -198,3 +200,14 @@ def test_a_generator_body_without_a_length(service: Any) -> None:
     )
     assert answer.status_code == 202
     assert answer.json()["bytes"] == len(b"u,i\n1,2\n")
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path) -> None:
+    old, new = tmp_path / "uploads" / "old", tmp_path / "uploads" / "new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "part1").write_bytes(b"x")
+    os.utime(old, (0, 0))
+    upload.sweep(tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
+    upload.sweep(tmp_path / "nothing here")

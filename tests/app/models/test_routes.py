@@ -206,6 +206,15 @@ def test_checksums(films: Any) -> None:
     assert one == f"{hashlib.sha256(FILES['variants/float32.tflite']).hexdigest()}  float32.tflite\n"
 
 
+def test_checksums_are_served_as_files_are(films: Any) -> None:
+    address = f"{BASE}/files/SHA256SUMS"
+    whole = films.client.get(address)
+    part = films.client.get(address, headers={"Range": "bytes=3-9"})
+    assert (part.status_code, part.content) == (206, whole.content[3:10])
+    assert part.headers["Content-Range"] == f"bytes 3-9/{len(whole.content)}"
+    assert films.client.get(address, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+
+
 @pytest.mark.parametrize("damage", [b"", MODEL[:-1], MODEL[:-1] + b"!", MODEL + b"!"])
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-3"}])
 def test_a_tampered_file_is_never_sent(films: Any, damage: bytes, headers: dict[str, str]) -> None:
