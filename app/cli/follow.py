@@ -40,6 +40,7 @@ class Display:
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("waiting for a worker", total=None, note="")
         self._phase: str | None = None
+        self._first: int | None = None
         self._phase_began = time.monotonic()
         self._best = 0.0
         self.phase_seconds: dict[str, float] = {}
@@ -51,9 +52,11 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._close_phase()
+        self._close_phase()
         self._bar.stop()
+        if kind is None and self.phase_seconds:
+            spent = (f"{PHASE_NAMES.get(name, name)} {seconds:.0f} s" for name, seconds in self.phase_seconds.items())
+            say(f"time: {', '.join(spent)}")
 
     def phase(self, phase: str) -> None:
         """The run has come to `phase`."""
@@ -62,9 +65,8 @@ class Display:
         self._close_phase()
         self._phase = phase
         self._phase_began = time.monotonic()
-        number = list(PHASE_NAMES).index(phase) + 1 if phase in PHASE_NAMES else 0
         title = PHASE_NAMES.get(phase, phase)
-        say(f"[{number}/{len(PHASE_NAMES)}] {title}", style="bold")
+        say(f"[{self._number(phase)}] {title}", style="bold")
         self._bar.reset(self._task, description=title, total=None, note="")
 
     def progress(self, done: int, total: int, unit: str, eta_seconds: float | None) -> None:
@@ -90,6 +92,15 @@ class Display:
         """A line for people."""
         say(f"    {message}")
 
+    def _number(self, phase: str) -> str:
+        """Such as `2/6`: a job of the service begins with the second phase, since its dataset is validated already."""
+        names = list(PHASE_NAMES)
+        place = names.index(phase) if phase in PHASE_NAMES else 0
+        if self._first is None:
+            self._first = min(place, 1)
+        return f"{place - self._first + 1}/{len(names) - self._first}"
+
     def _close_phase(self) -> None:
         if self._phase is not None:
-            self.phase_seconds[self._phase] = time.monotonic() - self._phase_began
+            spent = time.monotonic() - self._phase_began
+            self.phase_seconds[self._phase] = self.phase_seconds.get(self._phase, 0.0) + spent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 Item = Mapping[str, Any]
@@ -22,8 +23,8 @@ def sample_histories(items: Sequence[Item], count: int = 3, length: int = 3) -> 
     """`count` histories of `length` different items each.
 
     Where items have categories, each history holds the most popular items of one, taken from the categories that hold
-    enough items but not so many that they say nothing about taste. Otherwise histories are slices of the items by
-    popularity.
+    enough items but not so many that they say nothing about taste, and none that is in a category shown before.
+    Otherwise histories are slices of the items by popularity.
 
     Args:
         items: entries of a bundle's items.json, with `id`, `count` and perhaps a list of categories.
@@ -33,10 +34,13 @@ def sample_histories(items: Sequence[Item], count: int = 3, length: int = 3) -> 
     popular = sorted((item for item in items if item.get("count", 0) > 0), key=lambda item: -item["count"])
     taken: set[str] = set()
     histories: list[History] = []
+    shown: set[str] = set()
     for category in _telling_categories(popular, length):
-        chosen = [item for item in popular if category in _categories(item) and item["id"] not in taken][:length]
+        alike = (item for item in popular if category in _categories(item) and not shown & set(_categories(item)))
+        chosen = list(islice(alike, length))
         if len(chosen) == length and len(histories) < count:
             taken.update(item["id"] for item in chosen)
+            shown.add(category)
             histories.append(History(category, tuple(chosen)))
     rest = [item for item in popular if item["id"] not in taken]
     while len(histories) < count and rest:
@@ -52,7 +56,7 @@ def _telling_categories(items: Sequence[Item], length: int) -> list[str]:
         for category in _categories(item):
             sizes[category] += 1
             weights[category] += item["count"]
-    most = max(len(items) // 5, length)
+    most = max(len(items) // 12, length)
     telling = [category for category, size in sizes.items() if length <= size <= most]
     return sorted(telling, key=lambda category: (-weights[category], category))
 

@@ -10,8 +10,8 @@ from app.cli.output import console, human_bytes
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHOWN = ("recall@10", "ndcg@10", "mrr@10", "mean_rank")
-TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mean_rank": "mean rank"}
+SHOWN = ("recall@10", "ndcg@10", "mean_rank")
+TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mean_rank": "mean rank"}
 
 
 def value_of(figure: Any) -> float | None:
@@ -41,12 +41,12 @@ def print_metrics(report: Mapping[str, Any]) -> None:
     """The shipped file's metrics on test beside the baselines, and in red whatever it loses to."""
     test = report["test"]
     shown = [metric for metric in SHOWN if metric in test]
-    table = _table(f"Test metrics, protocol {report.get('protocol', '?')} (95% interval)", ["", *map(_title, shown)])
+    table = _table(f"On test, protocol {report.get('protocol', '?')}, with 95% intervals", ["", *map(_title, shown)])
     table.add_row("this model", *(_with_interval(test[metric], metric) for metric in shown), style="bold")
     losing, close = compared(report, "worse"), compared(report, "not distinguishable")
     for name, metrics in report.get("baselines", {}).items():
         cells = (_with_interval(metrics.get(metric), metric) for metric in shown)
-        table.add_row(f"baseline: {name}", *cells, style="red" if name in losing else None)
+        table.add_row(name, *cells, style="red" if name in losing else None)
     console().print(table)
     if losing:
         console().print(
@@ -64,19 +64,21 @@ def print_metrics(report: Mapping[str, Any]) -> None:
 def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:
     """Each variant's size, quality and latency."""
     latencies = latency_ms(measurements)
-    headings = ["variant", "size", "HR@10", "NDCG@10", "overlap@10 with Keras", "latency, one thread"]
-    table = _table("Files", headings)
+    refusals: list[str] = []
+    headings = ["variant", "size", "HR@10", "NDCG@10", "overlap", "latency"]
+    table = _table("Files (overlap: share of the trained model's top 10 kept; latency: one thread)", headings)
     for name, variant in report.get("variants", {}).items():
-        label = f"{name} (model.tflite)" if name == default_variant else name
+        label = f"{name} = model.tflite" if name == default_variant else name
         if variant.get("refused"):
-            table.add_row(
-                label, _bytes(variant), *[""] * (len(headings) - 3), f"refused: {variant['refused']}", style="red"
-            )
+            table.add_row(label, _bytes(variant), "refused", style="red")
+            refusals.append(f"{name} is left out: {variant['refused']}")
             continue
         figures = [_plain(value_of(variant.get(key))) for key in ("recall@10", "ndcg@10", "overlap@10")]
         latency = f"{latencies[name]:.3f} ms" if name in latencies else ""
         table.add_row(label, _bytes(variant), *figures, latency, style="bold" if name == default_variant else None)
     console().print(table)
+    for line in refusals:
+        console().print(line, style="red", soft_wrap=True)
 
 
 def latency_ms(measurements: Mapping[str, Any] | None) -> dict[str, float]:
@@ -106,7 +108,8 @@ def _table(title: str, headings: Iterable[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    console().print(title, style="bold", soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")
     return table
@@ -124,11 +127,15 @@ def _with_interval(figure: Any, metric: str) -> str:
     value = value_of(figure)
     if value is None:
         return ""
-    digits = 1 if metric == "mean_rank" else 4
     interval = figure.get("ci95") if isinstance(figure, Mapping) else None
-    if not interval:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
+    if metric == "mean_rank":
+        return f"{value:.1f} [{interval[0]:.0f}, {interval[1]:.0f}]" if interval else f"{value:.1f}"
+    return f"{value:.4f} [{_short(interval[0])}, {_short(interval[1])}]" if interval else f"{value:.4f}"
+
+
+def _short(share: float) -> str:
+    """Three digits without the zero before the point, so that a row fits 80 columns: .123"""
+    return f"{share:.3f}".removeprefix("0")
 
 
 def _plain(value: float | None) -> str:

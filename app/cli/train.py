@@ -11,7 +11,7 @@ import typer
 from app.cli.children import Child, stop_on_signals
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
 from app.cli.options import AsJson, Config, Format, Items, Map, Preset
-from app.cli.output import console, print_json, say
+from app.cli.output import console, print_json
 
 Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the bundle; made if it is missing.")]
@@ -102,7 +102,6 @@ def run_pipeline(command: list[str], log: Path) -> Path:
         status = child.wait(END_SECONDS)
     if problem is not None or result is None:
         raise from_problem(problem, f"the run ended with status {status} and no result{child.log_tail()}")
-    say(f"done in {sum(display.phase_seconds.values()):.0f} s")
     return result
 
 
