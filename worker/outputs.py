@@ -39,7 +39,7 @@ def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
         if not (outputs / name).is_file():
             raise OutputsCorrupt(f"the trainer left no {name}")
         entries.append(_put(outputs / name, name, blobs))
-    metrics = _read_json(bundle / "report.json")
+    metrics = _test_metrics(_read_json(bundle / "report.json"))
 
     def record(session: Session, claim: Claim) -> Job:
         version = models.publish_version(
@@ -74,6 +74,14 @@ def invalid_dataset(outputs: Path, error: dict[str, Any]) -> Record:
         return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "invalid"})
 
     return record
+
+
+def _test_metrics(report: dict[str, Any]) -> dict[str, float]:
+    """`{name: value}` of the shipped file's metrics on test; the report itself has the rest."""
+    try:
+        return {name: float(metric["value"]) for name, metric in report["test"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OutputsCorrupt(f"report.json has no metrics on test as expected: {error!r}") from error
 
 
 def _check(manifest: dict[str, Any], entries: list[FileEntry]) -> None:

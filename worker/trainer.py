@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from reco_core.errors import Interrupted, PocketRecError
+from reco_core.errors import CheckpointMismatch, Interrupted, PocketRecError
 from reco_core.progress import JsonLinesReporter
 
 EXIT_RESULT = 0
@@ -85,21 +85,34 @@ def _die_when_stdin_closes() -> None:
 
 def _train(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop: threading.Event) -> None:
     _on_sigterm(stop.set)
-    from reco_core import bundle, config, datasets, pipeline
+    from reco_core import config, datasets
+    from reco_core.bundle import zip_bundle
+    from reco_core.pipeline import run
 
     outputs = folder / "outputs"
     outputs.mkdir(exist_ok=True)
+    job_config = config.load(job["config"])
+    interactions = datasets.restore(folder / "inputs" / "dataset")
+
+    def attempt(resume_from: Path | None) -> None:
+        run(
+            job_config,
+            interactions,
+            outputs / "bundle",
+            work=outputs,
+            resume_from=resume_from,
+            reporter=reporter,
+            should_stop=stop.is_set,
+        )
+
     checkpoint = folder / "inputs" / "checkpoint.npz"
-    pipeline.run(
-        config.load(job["config"]),
-        datasets.restore(folder / "inputs" / "dataset"),
-        outputs / "bundle",
-        work=outputs,
-        resume_from=checkpoint if checkpoint.exists() else None,
-        reporter=reporter,
-        should_stop=stop.is_set,
-    )
-    bundle.zip_bundle(outputs / "bundle", outputs / "bundle.zip")
+    try:
+        attempt(checkpoint if checkpoint.exists() else None)
+    except CheckpointMismatch as error:
+        # Written by another version of this software: an upgrade in mid-job must cost time, not the job.
+        reporter.log(f"starting over, since the checkpoint can't be used here: {error.message}")
+        attempt(None)
+    zip_bundle(outputs / "bundle", outputs / "bundle.zip")
     reporter.result(outputs / "bundle")
 
 

@@ -146,7 +146,7 @@ def bundle(text):
     digest = hashlib.sha256(text.encode()).hexdigest()
     files = [{"path": "model.tflite", "bytes": len(text), "sha256": digest}]
     (out / "manifest.json").write_text(json.dumps({"files": files}))
-    (out / "report.json").write_text(json.dumps({"test": {"ndcg@10": 0.1}}))
+    (out / "report.json").write_text(json.dumps({"test": {"ndcg@10": {"value": 0.1, "ci95": None}}}))
     (folder / "outputs" / "bundle.zip").write_text("zip")
     (folder / "outputs" / "measurements.json").write_text("{}")
     say("result", path=str(out))

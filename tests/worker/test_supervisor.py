@@ -38,6 +38,7 @@ def test_a_result_is_published_with_all_its_files(service, fake_trainer):
     job = service.job(job_id)
     assert job.status == "succeeded"
     assert job.phase == "publish"
+    assert job.result["metrics"] == {"ndcg@10": 0.1}
     assert {artifact["path"] for artifact in job.result["artifacts"]} == {
         "model.tflite",
         "manifest.json",

@@ -1,0 +1,117 @@
+"""Real training jobs: a job whose trainer is killed ends with the same bytes as one left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from registry import checkpoints, jobs, models
+from worker import slot
+from worker.process import TrainerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(280)]
+
+CONFIG = {
+    "encoder": {"type": "bow"},
+    "model": {"embedding_dim": 16},
+    "training": {"max_epochs": 6, "patience": 100, "batch_size": 8, "checkpoint_seconds": 0.0},
+    "evaluation": {"bootstrap_samples": 100},
+    "seed": 7,
+}
+
+
+def log_with_structure(users: int = 300, items: int = 120, steps: int = 14) -> str:
+    """Users who walk along the items with a stride of their own: something that a model can learn."""
+    generator = np.random.default_rng(5)
+    rows = ["user_id,item_id,timestamp"]
+    for user in range(users):
+        at, stride = int(generator.integers(items)), int(generator.integers(1, 4))
+        for step in range(steps):
+            rows.append(f"u{user},i{at},{1_000_000 + user * 100 + step}")
+            at = (at + stride + int(generator.integers(2))) % items
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture
+def dataset(service) -> str:
+    dataset_id, job_id = service.upload(log_with_structure())
+    slot.work(service.runtime(), job_id)
+    return dataset_id
+
+
+def artifacts(service, job_id: str) -> dict[str, str]:
+    job = service.job(job_id)
+    assert job.status == "succeeded", job.error
+    return {entry["path"]: entry["sha256"] for entry in job.result["artifacts"]}
+
+
+def test_a_killed_and_then_interrupted_job_gives_the_bytes_of_an_undisturbed_one(service, dataset, monkeypatch):
+    undisturbed = service.train_job(dataset_id=dataset, config=CONFIG)
+    slot.work(service.runtime(), undisturbed)
+    expected = artifacts(service, undisturbed)
+    assert {"model.tflite", "manifest.json", "report.json", "golden.json", "bundle.zip"} <= set(expected)
+
+    pids = note_pids(monkeypatch)
+    disturbed = service.train_job(dataset_id=dataset, config=CONFIG)
+    first = service.runtime()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(slot.work, first, disturbed)
+        wait_for_epoch(service, disturbed, 1, done)
+        os.kill(pids[-1], signal.SIGKILL)
+        wait_for_epoch(service, disturbed, 3, done)
+        first.stopping.set()
+        done.result(20)
+    job = service.job(disturbed)
+    assert (job.status, job.phase, job.worker) == ("running", "train", None)
+    with service.database.read() as session:
+        resumed_from = checkpoints.latest_checkpoint(session, disturbed)
+    assert resumed_from is not None
+    assert 3 <= resumed_from.epoch < 6
+    slot.work(service.runtime(), disturbed)
+
+    assert len(pids) == 3
+    with service.database.read() as session:
+        outcomes = [attempt.outcome for attempt in jobs.list_attempts(session, disturbed)]
+        epochs = [row.epoch for row in jobs.list_epochs(session, disturbed)]
+        version = models.version_of_job(session, disturbed)
+    assert outcomes == ["lost", "released", "succeeded"]
+    assert epochs == list(range(1, 7))
+    assert version is not None
+    assert 0 < version.metrics["ndcg@10"] <= 1
+    found = artifacts(service, disturbed)
+    del expected["measurements.json"], found["measurements.json"]  # times differ
+    assert found == expected
+
+
+def note_pids(monkeypatch) -> list[int]:
+    """The process ids of the trainers that are started from now on."""
+    pids: list[int] = []
+    original = TrainerProcess.__init__
+
+    def start(self, *arguments) -> None:
+        original(self, *arguments)
+        pids.append(self.pid)
+
+    monkeypatch.setattr(TrainerProcess, "__init__", start)
+    return pids
+
+
+def wait_for_epoch(service, job_id: str, epoch: int, done) -> None:
+    while not done.done():
+        with service.database.read() as session:
+            if len(jobs.list_epochs(session, job_id)) >= epoch:
+                return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"the job ended before epoch {epoch}: {service.job(job_id)}")
+
+
+def test_a_config_that_can_not_be_exported_is_a_typed_error(service, dataset):
+    job_id = service.train_job(dataset_id=dataset, config={"export": {"max_bytes": 10}})
+    slot.work(service.runtime(), job_id)
+    job = service.job(job_id)
+    assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "size_budget_impossible")
