@@ -29,7 +29,7 @@ def presets(as_json: AsJson = False) -> None:
         )
         return
     for name, preset in PRESETS.items():
-        console().print(f"{name:<10} {preset.summary}", soft_wrap=True)
+        console().print(f"{name:<10} {preset.summary}")
 
 
 @app.command()
@@ -41,7 +41,7 @@ def schema(markdown: Markdown = False) -> None:
     if markdown:
         from app.cli.config_tables import markdown_tables
 
-        console().print(markdown_tables(json_schema()), soft_wrap=True, end="")
+        console().print(markdown_tables(json_schema()), end="")
     else:
         print_json(json_schema())
 
@@ -58,4 +58,4 @@ def check(file: File, as_json: AsJson = False) -> None:
         return
     import yaml
 
-    console().print(yaml.safe_dump(config, sort_keys=False), soft_wrap=True, end="")
+    console().print(yaml.safe_dump(config, sort_keys=False), end="")

@@ -130,9 +130,7 @@ def print_report(found: dict[str, Any]) -> None:
     if "mapping" in found:
         columns = ", ".join(f"{role}={column}" for role, column in found["mapping"].items() if column)
         origin = "detected" if found.get("mapping_detected") else "as given"
-        console().print(
-            f"  format {found.get('format')}, columns {columns or 'fixed by the format'} ({origin})", soft_wrap=True
-        )
+        console().print(f"  format {found.get('format')}, columns {columns or 'fixed by the format'} ({origin})")
     rows = found.get("rows")
     if rows:
         rejected = rows.get("rejected") or {}
@@ -143,12 +141,12 @@ def print_report(found: dict[str, Any]) -> None:
         console().print(f"  users {found['users']:,}, items {found['items']:,}")
     for example in found.get("examples") or ():
         place = f"{example.get('file') or ''} line {example.get('line')}".strip()
-        console().print(f"    {place}: {example.get('detail') or example.get('code')}", soft_wrap=True)
+        console().print(f"    {place}: {example.get('detail') or example.get('code')}")
 
 
 def _print_line(dataset: Dataset) -> None:
     size = human_bytes(dataset.bytes) if dataset.bytes is not None else ""
-    console().print(f"{dataset.id}  {dataset.status:<10}  {size:>9}  {dataset.name or ''}", soft_wrap=True)
+    console().print(f"{dataset.id}  {dataset.status:<10}  {size:>9}  {dataset.name or ''}")
 
 
 def _print(dataset: Dataset) -> None:
@@ -156,6 +154,4 @@ def _print(dataset: Dataset) -> None:
     if dataset.report:
         print_report(dataset.report)
     if dataset.status == "ready":
-        console().print(
-            f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch", soft_wrap=True
-        )
+        console().print(f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch")

@@ -173,4 +173,4 @@ def _what_next(bundle: VerifiedBundle, state_dir: Path, preset: str) -> None:
         "  pocketrec demo --data YOUR_LOG.csv         your own log: columns user, item, timestamp",
         f"  pocketrec serve --state-dir {state_dir / 'service'}    the service again, with this job and model",
     ]
-    console().print("\n".join(lines), soft_wrap=True)
+    console().print("\n".join(lines))

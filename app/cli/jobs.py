@@ -103,7 +103,7 @@ def events(job_id: Id, after: After = 0, url: Url = DEFAULT_URL, as_json: AsJson
     for event in found:
         when = event.created_at.strftime("%H:%M:%S") if event.created_at else ""
         details = "  ".join(f"{key}={value}" for key, value in event.data.items())
-        console().print(f"{event.seq:>5}  {when}  {event.type:<22}  {details}", soft_wrap=True)
+        console().print(f"{event.seq:>5}  {when}  {event.type:<22}  {details}")
 
 
 def follow(client: Client, job_id: str) -> Job:
@@ -139,21 +139,15 @@ def _finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
 def _print_line(job: Job) -> None:
     phase = f" ({job.phase})" if job.phase and not job.finished else ""
     when = job.created_at.strftime("%Y-%m-%d %H:%M") if job.created_at else ""
-    console().print(
-        f"{job.id}  {job.status + phase:<24}  {when}  {job.preset or 'config'}  {job.model or ''}", soft_wrap=True
-    )
+    console().print(f"{job.id}  {job.status + phase:<24}  {when}  {job.preset or 'config'}  {job.model or ''}")
 
 
 def _print(job: Job) -> None:
     _print_line(job)
     if job.error:
-        console().print(
-            f"  {job.error.get('detail') or job.error.get('message') or job.error}", style="red", soft_wrap=True
-        )
+        console().print(f"  {job.error.get('detail') or job.error.get('message') or job.error}", style="red")
     if job.result is not None:
         console().print(f"  model {job.result.model} version {job.result.version}, {len(job.result.artifacts)} files")
-        console().print(
-            f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle", soft_wrap=True
-        )
+        console().print(f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle")
     elif not job.finished:
-        console().print(f"Next: pocketrec job watch {job.id}", soft_wrap=True)
+        console().print(f"Next: pocketrec job watch {job.id}")

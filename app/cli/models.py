@@ -49,7 +49,7 @@ def show(name: Name, version: Version = None, url: Url = DEFAULT_URL, as_json: A
         return
     console().print(f"{name} version {found.version}, made by {found.job_id}")
     for artifact in found.artifacts:
-        console().print(f"  {human_bytes(artifact.bytes):>9}  {artifact.sha256}  {artifact.path}", soft_wrap=True)
+        console().print(f"  {human_bytes(artifact.bytes):>9}  {artifact.sha256}  {artifact.path}")
 
 
 @app.command()
@@ -77,10 +77,8 @@ def download(
     if as_json:
         print_json({"folder": str(out), "files": bundle.files, "bytes": bundle.bytes, "sha256": sha256})
         return
-    console().print(
-        f"{bundle.files} files, {human_bytes(bundle.bytes)}, all sha256 sums right, in {out}", soft_wrap=True
-    )
-    console().print(f"Next: pocketrec recommend --bundle {out} --history ITEM,ITEM,...", soft_wrap=True)
+    console().print(f"{bundle.files} files, {human_bytes(bundle.bytes)}, all sha256 sums right, in {out}")
+    console().print(f"Next: pocketrec recommend --bundle {out} --history ITEM,ITEM,...")
 
 
 def newest(client: Client, name: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ def console() -> Console:
     """The console for results. Titles and messages come from data, so markup in them stays inert."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, emoji=False)
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 @cache
@@ -25,7 +24,7 @@ def error_console() -> Console:
     """The console for progress and errors."""
     from rich.console import Console
 
-    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+    return Console(stderr=True, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -34,15 +33,9 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_lines(lines: Sequence[str], style: str | None = None) -> None:
-    """Lines of plain text on stdout."""
-    for line in lines:
-        console().print(line, style=style, soft_wrap=True)
-
-
 def say(line: str, style: str | None = None) -> None:
     """A line of progress on stderr."""
-    error_console().print(line, style=style, soft_wrap=True)
+    error_console().print(line, style=style)
 
 
 def human_bytes(size: float) -> str:

@@ -47,18 +47,15 @@ def print_metrics(report: Mapping[str, Any]) -> None:
     for name, metrics in report.get("baselines", {}).items():
         cells = (_with_interval(metrics.get(metric), metric) for metric in shown)
         table.add_row(name, *cells, style="red" if name in losing else None)
-    console().print(table)
+    console().print(table, soft_wrap=False)
     if losing:
         console().print(
             f"This model loses to {_spoken(losing)}: don't ship it before it wins. Train longer (training.max_epochs, "
             "training.patience), try another preset, or collect more data.",
             style="bold red",
-            soft_wrap=True,
         )
     if close:
-        console().print(
-            f"Not distinguishable from {_spoken(close)} (paired bootstrap over users).", style="yellow", soft_wrap=True
-        )
+        console().print(f"Not distinguishable from {_spoken(close)} (paired bootstrap over users).", style="yellow")
 
 
 def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:
@@ -76,9 +73,9 @@ def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | 
         figures = [_plain(value_of(variant.get(key))) for key in ("recall@10", "ndcg@10", "overlap@10")]
         latency = f"{latencies[name]:.3f} ms" if name in latencies else ""
         table.add_row(label, _bytes(variant), *figures, latency, style="bold" if name == default_variant else None)
-    console().print(table)
+    console().print(table, soft_wrap=False)
     for line in refusals:
-        console().print(line, style="red", soft_wrap=True)
+        console().print(line, style="red")
 
 
 def latency_ms(measurements: Mapping[str, Any] | None) -> dict[str, float]:
@@ -92,10 +89,10 @@ def print_recommendations(title: str, history: Iterable[str], rows: Iterable[Map
     """One history and what the model recommends after it."""
     console().print(title, style="bold")
     for item in history:
-        console().print(f"    {item}", soft_wrap=True)
+        console().print(f"    {item}")
     console().print("  next:", style="bold")
     for number, row in enumerate(rows, 1):
-        console().print(f"    {number:>2}. {label(row)}  ({row['score']:.2f})", soft_wrap=True)
+        console().print(f"    {number:>2}. {label(row)}  ({row['score']:.2f})")
 
 
 def label(item: Mapping[str, Any]) -> str:
@@ -108,7 +105,7 @@ def _table(title: str, headings: Iterable[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    console().print(title, style="bold", soft_wrap=True)
+    console().print(title, style="bold")
     table = Table(box=box.SIMPLE_HEAD)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")

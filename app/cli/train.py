@@ -65,10 +65,8 @@ def train(
     from app.cli.results import print_report
 
     print_report(report, measurements, str(_read(folder / "manifest.json")["default_variant"]))
-    console().print(
-        f"The bundle is in {folder}: model.tflite, vocabularies, report.json, manifest.json.", soft_wrap=True
-    )
-    console().print(f"Next: pocketrec recommend --bundle {folder} --history ITEM,ITEM,...", soft_wrap=True)
+    console().print(f"The bundle is in {folder}: model.tflite, vocabularies, report.json, manifest.json.")
+    console().print(f"Next: pocketrec recommend --bundle {folder} --history ITEM,ITEM,...")
 
 
 def run_pipeline(command: list[str], log: Path) -> Path:

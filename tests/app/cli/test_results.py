@@ -34,7 +34,7 @@ def report() -> dict[str, Any]:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Console:
-    screen = Console(record=True, width=160, markup=False, highlight=False, force_terminal=True, file=None, quiet=False)
+    screen = Console(record=True, width=80, markup=False, highlight=False, force_terminal=True, soft_wrap=True)
     monkeypatch.setattr(results, "console", lambda: screen)
     return screen
 
