@@ -62,7 +62,10 @@ class Publisher:
 
     def check(self) -> None:
         """Raise whatever keeps the broker from answering within a few seconds."""
-        with _celery(self._find_url()) as celery, celery.connection_for_write() as connection:
+        from kombu import Connection
+
+        to = route(self._find_url())
+        with Connection(to.url, transport_options=to.options, connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from app.jobs.examples import (
     SUCCEEDED_EXAMPLE,
 )
 from app.jobs.schemas import EpochList, EpochView, JobRequest, JobStatus, JobView, show_job
+from app.models.files import FILE_RESPONSES, serve_file
 from app.observability import log_fields
 from app.pagination import Page, PageQuery, page
 from app.problems import Problem, not_found
@@ -26,7 +27,7 @@ from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, p
 from app.schemas import EventPage
 from app.security import Asker, Principal
 from app.strict_json import StrictJsonRoute
-from registry import jobs
+from registry import jobs, models
 from registry.errors import NotFound
 from registry.records import Job
 
@@ -176,6 +177,20 @@ def list_job_metrics(services: Wired, principal: Asker, job_id: str) -> EpochLis
     return EpochList(
         data=[EpochView(epoch=row.epoch, metrics=row.metrics, created_at=row.created_at) for row in epochs]
     )
+
+
+@router.head(
+    "/{job_id}/artifacts/{path:path}", name="head_job_artifact", response_class=Response, responses=FILE_RESPONSES
+)
+@router.get("/{job_id}/artifacts/{path:path}", response_class=Response, responses=FILE_RESPONSES)
+def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id: str, path: str) -> Response:
+    """A file that the job published; the same as under the model's version."""
+    job = find(services, principal, job_id)
+    with services.database.read() as session:
+        version = models.version_of_job(session, job.id)
+    if version is None:
+        not_found("file")
+    return serve_file(request, services, version, path)
 
 
 def _printable(value: str) -> str:

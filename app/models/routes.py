@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app import artifacts, conditional
+from app import conditional
 from app.dependencies import Services, Wired
+from app.models.files import BUNDLE, FILE_RESPONSES, serve_file
 from app.models.schemas import (
     MODEL_EXAMPLE,
     VERSION_EXAMPLE,
@@ -26,9 +27,6 @@ from registry.names import check_model_name
 from registry.records import Model, ModelVersion
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-BUNDLE = "bundle.zip"
-SUMS = "SHA256SUMS"
-BESIDE = (BUNDLE, "measurements.json")  # published with the bundle, but not files of it
 
 VersionNumber = Annotated[int, Path(ge=1, lt=2**31, description="Version number.")]
 
@@ -121,33 +119,13 @@ def get_model_version(
     return conditional.respond(request, show_version(found).model_dump_json().encode())
 
 
-_FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The bytes as published.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        "headers": {
-            **ETAG,
-            "Repr-Digest": {"description": "sha-256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
-            "Accept-Ranges": {"schema": {"type": "string"}},
-        },
-    },
-    206: {
-        "description": "The range asked for.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        "headers": {"Content-Range": {"schema": {"type": "string"}}},
-    },
-    **NOT_MODIFIED,
-    **problems("not_found", "precondition_failed", "range_not_satisfiable", "validation_failed", "artifact_corrupt"),
-}
-
-
 @router.head(
     "/{name}/versions/{version}/files/{path:path}",
     name="head_model_file",
     response_class=Response,
-    responses=_FILE_RESPONSES,
+    responses=FILE_RESPONSES,
 )
-@router.get("/{name}/versions/{version}/files/{path:path}", response_class=Response, responses=_FILE_RESPONSES)
+@router.get("/{name}/versions/{version}/files/{path:path}", response_class=Response, responses=FILE_RESPONSES)
 def get_model_file(
     request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber, path: str
 ) -> Response:
@@ -159,32 +137,14 @@ def get_model_file(
     "/{name}/versions/{version}/bundle.zip",
     name="head_model_bundle",
     response_class=Response,
-    responses=_FILE_RESPONSES,
+    responses=FILE_RESPONSES,
 )
-@router.get("/{name}/versions/{version}/bundle.zip", response_class=Response, responses=_FILE_RESPONSES)
+@router.get("/{name}/versions/{version}/bundle.zip", response_class=Response, responses=FILE_RESPONSES)
 def get_model_bundle(
     request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
 ) -> Response:
     """All files of a version in one zip."""
     return serve_file(request, services, find_version(services, principal, name, version), BUNDLE)
-
-
-def serve_file(request: Request, services: Services, version: ModelVersion, path: str) -> Response:
-    """The version's file of exactly this path; the list of files is all that is ever looked up.
-
-    Raises:
-        Problem: `not_found`, and those of `artifacts.serve`.
-    """
-    files = {entry.path: entry for entry in version.files}
-    if (entry := files.get(path)) is not None:
-        return artifacts.serve(request, services.blobs, artifacts.Artifact(entry.path, entry.bytes, entry.sha256))
-    if path == SUMS:
-        lines = [f"{entry.sha256}  {entry.path}\n" for entry in version.files if entry.path not in BESIDE]
-        return artifacts.serve_bytes(request, SUMS, "".join(lines).encode())
-    if (entry := files.get(path.removesuffix(".sha256"))) is not None:
-        name = entry.path.rpartition("/")[2]
-        return artifacts.serve_bytes(request, path, f"{entry.sha256}  {name}\n".encode())
-    return not_found("file")
 
 
 def _plausible(name: str) -> None:

@@ -70,6 +70,8 @@ WITH_KEY = [
     ("GET", "/v1/jobs/job_1"),
     ("GET", "/v1/jobs/job_1/events"),
     ("GET", "/v1/jobs/job_1/metrics"),
+    ("GET", "/v1/jobs/job_1/artifacts/model.tflite"),
+    ("HEAD", "/v1/jobs/job_1/artifacts/model.tflite"),
     ("POST", "/v1/jobs/job_1:cancel"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/m"),

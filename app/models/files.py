@@ -1,0 +1,54 @@
+"""The files of a version, by their path in its bundle, and the checksum files beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from app import artifacts
+from app.dependencies import Services
+from app.problems import not_found
+from app.responses import ETAG, NOT_MODIFIED, problems
+from registry.records import ModelVersion
+
+BUNDLE = "bundle.zip"
+SUMS = "SHA256SUMS"
+BESIDE = (BUNDLE, "measurements.json")  # published with the bundle, but not files of it
+
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The bytes as published.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {
+            **ETAG,
+            "Repr-Digest": {"description": "sha-256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
+            "Accept-Ranges": {"schema": {"type": "string"}},
+        },
+    },
+    206: {
+        "description": "The range asked for.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"Content-Range": {"schema": {"type": "string"}}},
+    },
+    **NOT_MODIFIED,
+    **problems("not_found", "precondition_failed", "range_not_satisfiable", "validation_failed", "artifact_corrupt"),
+}
+
+
+def serve_file(request: Request, services: Services, version: ModelVersion, path: str) -> Response:
+    """The version's file of exactly this path; the list of files is all that is ever looked up.
+
+    Raises:
+        Problem: `not_found`, and those of `artifacts.serve`.
+    """
+    files = {entry.path: entry for entry in version.files}
+    if (entry := files.get(path)) is not None:
+        return artifacts.serve(request, services.blobs, artifacts.Artifact(entry.path, entry.bytes, entry.sha256))
+    if path == SUMS:
+        lines = [f"{entry.sha256}  {entry.path}\n" for entry in version.files if entry.path not in BESIDE]
+        return artifacts.serve_bytes(request, SUMS, "".join(lines).encode())
+    if (entry := files.get(path.removesuffix(".sha256"))) is not None:
+        name = entry.path.rpartition("/")[2]
+        return artifacts.serve_bytes(request, path, f"{entry.sha256}  {name}\n".encode())
+    return not_found("file")
