@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VariantName = Literal["float32", "float16", "dynamic_int8"]
-BaselineName = Literal["popular", "recent_popular", "markov", "cooccurrence"]
+BaselineName = Literal["popular", "recent_popular", "markov", "cooccurrence", "ease"]
 
 
 class Section(BaseModel):

@@ -2,6 +2,15 @@
 
 from reco_core.training.checkpoint import Checkpoint, read_checkpoint
 from reco_core.training.loop import TrainedModel, model_scorer, train
-from reco_core.training.runtime import Runtime, configure
+from reco_core.training.runtime import Runtime, available_cores, configure
 
-__all__ = ["Checkpoint", "Runtime", "TrainedModel", "configure", "model_scorer", "read_checkpoint", "train"]
+__all__ = [
+    "Checkpoint",
+    "Runtime",
+    "TrainedModel",
+    "available_cores",
+    "configure",
+    "model_scorer",
+    "read_checkpoint",
+    "train",
+]

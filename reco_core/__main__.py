@@ -1,0 +1,121 @@
+"""The pipeline as a command, no service needed: `python -m reco_core run` and `python -m reco_core recommend`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from reco_core.errors import ConfigInvalid, Interrupted, PocketRecError
+from reco_core.progress import JsonLinesReporter
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 75
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns 0, 2 after a typed error, 75 when interrupted after a checkpoint."""
+    options = _parser().parse_args(arguments)
+    sys.stdout.flush()
+    # libraries print to file descriptor 1; the events keep it to themselves
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    reporter = JsonLinesReporter(channel)
+    try:
+        if options.command == "run":
+            _run(options, reporter)
+        else:
+            _recommend(options, channel)
+    except Interrupted as error:
+        print(error.message, file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except PocketRecError as error:
+        reporter.error(error)
+        print(error.message, file=sys.stderr)
+        return EXIT_ERROR
+    return 0
+
+
+def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
+    from reco_core import config, datasets
+
+    settings = config.load_file(options.config) if options.config else config.load({"preset": options.preset})
+    spec = datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    reporter.phase("validate")
+    interactions = datasets.load(options.data, spec)
+    from reco_core import pipeline
+
+    work = options.work or options.out.with_name(options.out.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    checkpoints = sorted((work / "checkpoints").glob("checkpoint-*.npz")) if options.resume else []
+    pipeline.run(
+        settings,
+        interactions,
+        options.out,
+        work=work,
+        resume_from=checkpoints[-1] if checkpoints else None,
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    reporter.result(options.out)
+
+
+def _recommend(options: argparse.Namespace, channel: Any) -> None:
+    from reco_core.recommending import recommend
+
+    history = [raw.strip() for raw in options.history.split(",") if raw.strip()]
+    answer = recommend(options.bundle, history, options.top)
+    if options.json:
+        channel.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    else:
+        for place, item in enumerate(answer["recommendations"], start=1):
+            channel.write(f"{place:3}  {item['title'] or item['id']}\n")
+    channel.flush()
+
+
+def _spec(text: str | None) -> dict[str, Any]:
+    try:
+        spec = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise ConfigInvalid(f"--spec is not valid JSON: {error}") from None
+    if not isinstance(spec, dict):
+        raise ConfigInvalid('--spec must be a JSON object such as {"mapping": {"user": "uid"}}')
+    return spec
+
+
+def _format(name: str | None) -> dict[str, Any]:
+    return {} if name is None else {"format": name}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m reco_core", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="train on a log and write a bundle; progress as JSON lines")
+    run.add_argument("--data", type=Path, required=True, help="file, folder or zip")
+    run.add_argument("--format", help="format of the data, if it shouldn't be detected")
+    run.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
+    source = run.add_mutually_exclusive_group(required=True)
+    source.add_argument("--preset", help="name of a preset")
+    source.add_argument("--config", type=Path, help="config file, JSON or YAML")
+    run.add_argument("--out", type=Path, required=True, help="folder for the bundle")
+    run.add_argument("--work", type=Path, help="folder for checkpoints and measurements.json (default: OUT.work)")
+    run.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
+    run.add_argument("--json", action="store_true", help="accepted for symmetry: events are always JSON lines")
+    ask = commands.add_parser("recommend", help="ask a bundle")
+    ask.add_argument("--bundle", type=Path, required=True)
+    ask.add_argument("--history", required=True, help="raw item ids, oldest first, separated by commas")
+    ask.add_argument("--top", type=int, default=10)
+    ask.add_argument("--json", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

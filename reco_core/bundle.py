@@ -1,0 +1,148 @@
+"""Stage 7 of 7: everything an app needs in one folder, with nothing in it that depends on clock, host or run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reco_core.examples import Vocabulary
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; any fixed time would do
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The bundle's manifest.json as an object."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """`{path, bytes, sha256}` of every file but the manifest itself."""
+        return list(self.document["files"])
+
+
+def write(
+    folder: Path,
+    *,
+    vocabulary: Vocabulary,
+    variants: Mapping[str, Path],
+    default_variant: str,
+    report: Mapping[str, Any],
+    golden: Mapping[str, Any],
+    details: Mapping[str, Any],
+) -> Manifest:
+    """Write the bundle to `folder` in one atomic step: a reader sees all of it or nothing.
+
+    Args:
+        variants: file of each variant; all of them are copied, `default_variant` also as model.tflite.
+        details: further fields of the manifest (signatures, config, versions, ...).
+
+    Raises:
+        FileExistsError: `folder` is there already and is not empty.
+    """
+    require_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "variants").mkdir(parents=True)
+    (temporary / "vocabulary").mkdir()
+    for name, path in variants.items():
+        shutil.copyfile(path, temporary / "variants" / f"{name}.tflite")
+    shutil.copyfile(variants[default_variant], temporary / "model.tflite")
+    _write_vocabularies(temporary, vocabulary)
+    _write_json(temporary / "report.json", report)
+    _write_json(temporary / "golden.json", golden)
+    document = {
+        "format_version": FORMAT_VERSION,
+        "default_variant": default_variant,
+        **details,
+        "files": [describe(path, temporary) for path in sorted(temporary.rglob("*")) if path.is_file()],
+    }
+    _write_json(temporary / "manifest.json", document)
+    for path in temporary.rglob("*"):
+        if path.is_file():
+            _sync(path)
+    if folder.exists():
+        folder.rmdir()
+    temporary.rename(folder)
+    _sync(folder.parent)
+    return Manifest(document)
+
+
+def require_free(folder: Path) -> None:
+    """Check that a bundle may be written to `folder`.
+
+    Raises:
+        FileExistsError: something is there already.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already and not an empty folder; choose another or remove it")
+
+
+def describe(path: Path, root: Path) -> dict[str, Any]:
+    """`{path, bytes, sha256}` of a file, its path relative to `root`."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, "sha256": digest}
+
+
+def zip_bundle(folder: Path, path: Path) -> None:
+    """All files of `folder`, stored, in fixed order with fixed times: the same files give the same bytes."""
+    temporary = path.with_name(path.name + ".partial")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for member in sorted(folder.rglob("*")):
+            if member.is_file():
+                info = zipfile.ZipInfo(member.relative_to(folder).as_posix(), _ZIP_TIME)
+                info.external_attr = 0o644 << 16
+                info.create_system = 3  # the same on every platform
+                with member.open("rb") as source, archive.open(info, "w", force_zip64=False) as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+    _sync(temporary)
+    temporary.replace(path)
+
+
+def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
+    _write_lines(folder / "vocabulary" / "items.txt", vocabulary.item_ids)
+    attribute = vocabulary.attribute
+    if attribute is not None:
+        _write_lines(folder / "vocabulary" / f"{attribute.name}.txt", attribute.values)
+    items = []
+    for index in range(1, vocabulary.size + 1):
+        item: dict[str, Any] = {
+            "index": index,
+            "id": vocabulary.item_ids[index],
+            "title": vocabulary.titles[index],
+            "count": int(vocabulary.counts[index]),
+        }
+        if attribute is not None:
+            own = attribute.indices[attribute.offsets[index] : attribute.offsets[index + 1]]
+            item[attribute.name] = [attribute.values[value] for value in own]
+        items.append(item)
+    lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
+    (folder / "items.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8", newline="\n")
+
+
+def _write_lines(path: Path, lines: tuple[str, ...]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

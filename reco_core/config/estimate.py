@@ -1,0 +1,37 @@
+"""What a config costs, known before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reco_core.config.models import JobConfig, VariantName
+from reco_core.errors import FieldError, SizeBudgetImpossible
+
+# bytes that a variant stores per weight of the item table
+_BYTES_PER_WEIGHT: Mapping[VariantName, int] = {"float32": 4, "float16": 2, "dynamic_int8": 1}
+
+
+def smallest_bytes(config: JobConfig, items: int) -> int:
+    """A lower bound on the size of the smallest variant: the item table alone, at that variant's precision."""
+    weights = (items + 1) * config.model.embedding_dim
+    return weights * min(_BYTES_PER_WEIGHT[name] for name in config.export.variants)
+
+
+def require_budget(config: JobConfig, items: int) -> None:
+    """Check `export.max_bytes` against a vocabulary of `items` items.
+
+    Raises:
+        SizeBudgetImpossible: not even the item table of the smallest variant fits.
+    """
+    budget = config.export.max_bytes
+    needed = smallest_bytes(config, items)
+    if budget is None or needed <= budget:
+        return
+    per_weight = min(_BYTES_PER_WEIGHT[name] for name in config.export.variants)
+    fitting = budget // ((items + 1) * per_weight)
+    remedy = f"set model.embedding_dim to {fitting} or less" if fitting >= 2 else "raise export.max_bytes"
+    detail = (
+        f"{items:,} items of {config.model.embedding_dim} dimensions take at least {needed:,} bytes, "
+        f"but export.max_bytes is {budget:,}; {remedy}"
+    )
+    raise SizeBudgetImpossible(detail, [FieldError("/export/max_bytes", "size_budget_impossible", detail)])

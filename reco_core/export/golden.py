@@ -1,0 +1,58 @@
+"""Golden vectors: inputs and the outputs that a correct client gets for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reco_core.examples import ExampleSet, windows
+from reco_core.inference import Recommender, left_aligned
+
+GOLDEN_TOLERANCE = 1e-3  # absolute, on scores; processors differ in the last bits
+_CASES = 8
+
+
+def golden_cases(path: Path, example_set: ExampleSet, exclude_ids: int, seed: int) -> list[dict[str, Any]]:
+    """`{inputs, ids, scores}` as the file computes them here: an empty history, a single item, real histories."""
+    recommender = Recommender(path)
+    validation = example_set.validation
+    chosen = np.random.default_rng([seed, 2]).permutation(len(validation))[: _CASES - 2]
+    real = windows(
+        example_set.timelines, validation.users[chosen], validation.labels[chosen], recommender.history_length
+    )
+    histories = [np.zeros(0, np.int32), np.ones(1, np.int32), *(row[row > 0] for row in real)]
+    excluded = np.arange(1, min(exclude_ids, 3) + 1, dtype=np.int32)
+    return [_case(recommender, history, excluded) for history in histories]
+
+
+def reproduces(path: Path, cases: list[dict[str, Any]], tolerance: float = GOLDEN_TOLERANCE) -> bool:
+    """Whether the file, loaded afresh, gives the same lists but for ties within `tolerance`."""
+    recommender = Recommender(path)
+    for case in cases:
+        inputs = {name: np.array(value[0], np.int32) for name, value in case["inputs"].items()}
+        ids, scores = recommender.recommend(inputs["history"][inputs["history"] > 0], inputs.get("exclude_ids"))
+        expected = np.array(case["scores"], np.float32)
+        if np.abs(scores - expected).max() > tolerance:
+            return False
+        moved = ids != np.array(case["ids"])
+        if moved.any() and not _tied(expected, moved, tolerance):
+            return False
+    return True
+
+
+def _tied(scores: NDArray[np.float32], moved: NDArray[np.bool_], tolerance: float) -> bool:
+    """Whether each moved position has a neighbour of nearly the same score."""
+    gaps = np.abs(np.diff(scores))
+    nearest = np.minimum(np.append(gaps, 0.0), np.append(0.0, gaps))  # the list's ends may trade with what lies outside
+    return bool((nearest[moved] <= 2 * tolerance).all())
+
+
+def _case(recommender: Recommender, history: NDArray[np.int32], excluded: NDArray[np.int32]) -> dict[str, Any]:
+    ids, scores = recommender.recommend(history, excluded)
+    inputs = {"history": left_aligned(history, recommender.history_length).tolist()}
+    if recommender.exclude_ids:
+        inputs["exclude_ids"] = left_aligned(excluded, recommender.exclude_ids).tolist()
+    return {"inputs": inputs, "ids": ids.tolist(), "scores": [float(f"{score:.6g}") for score in scores]}

@@ -1,0 +1,125 @@
+"""The graph that runs on the phone: one table, three signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from reco_core.config import JobConfig
+from reco_core.model import DualEncoder
+
+EMPTY_SCORE = -3.4e38  # of an empty slot; close to the lowest float32, and finite
+
+
+@dataclass(frozen=True)
+class ServingShape:
+    """The numbers that the signatures' shapes are made of."""
+
+    items: int  # V
+    history_length: int  # L
+    top_k: int  # K, at most V
+    exclude_ids: int  # E
+    repeats: bool
+
+    @classmethod
+    def of(cls, config: JobConfig, items: int) -> ServingShape:
+        """What `config` asks for on a vocabulary of `items` items."""
+        export = config.export
+        return cls(
+            items, config.examples.max_history_length, min(export.top_k, items), export.exclude_ids, config.repeats
+        )
+
+    @property
+    def candidates(self) -> int:
+        """How many to fetch so that K are left when history and excluded ids are taken out."""
+        return min(self.top_k + (0 if self.repeats else self.history_length) + self.exclude_ids, self.items)
+
+    def signatures(self) -> dict[str, Any]:
+        """The signatures as the manifest states them."""
+        history = {"history": {"dtype": "int32", "shape": [1, self.history_length]}}
+        excluded = {"exclude_ids": {"dtype": "int32", "shape": [1, self.exclude_ids]}} if self.exclude_ids else {}
+        lists = {
+            "ids": {"dtype": "int32", "shape": [1, self.top_k]},
+            "scores": {"dtype": "float32", "shape": [1, self.top_k]},
+        }
+        return {
+            "recommend": {
+                "inputs": history | excluded,
+                "outputs": lists,
+                "history_length": self.history_length,
+                "top_k": self.top_k,
+                "exclude_ids": self.exclude_ids,
+                "repeats": self.repeats,
+                "empty_slot": {"id": 0, "score": EMPTY_SCORE},
+            },
+            "score_all": {
+                "inputs": history,
+                "outputs": {"scores": {"dtype": "float32", "shape": [1, self.items]}},
+            },
+        }
+
+
+class ServingModule(tf.Module):
+    """Inference with a batch of one. It tracks variables, not the Keras model, which would bring its own signature."""
+
+    def __init__(self, model: DualEncoder, shape: ServingShape) -> None:
+        super().__init__(name="pocketrec")
+        rows = model.label_encoder.rows().numpy()
+        # attributes are folded in, and row 0 stands for padding: one table serves history and labels
+        self.table = tf.Variable(np.pad(rows, [(1, 0), (0, 0)]), trainable=False, name="table")
+        self.bias = tf.Variable(model.label_encoder.biases().numpy(), trainable=False, name="bias")
+        self.tracked = [variable.value for variable in model.variables]
+        self._encode = model.encode
+        self._shape = shape
+
+    def signatures(self) -> Mapping[str, Any]:
+        """Concrete functions by name."""
+        shape = self._shape
+        history = tf.TensorSpec([1, shape.history_length], tf.int32, name="history")
+        recommend = [history]
+        if shape.exclude_ids:
+            recommend.append(tf.TensorSpec([1, shape.exclude_ids], tf.int32, name="exclude_ids"))
+        return {
+            "recommend": tf.function(self.recommend).get_concrete_function(*recommend),
+            "score_all": tf.function(self.score_all).get_concrete_function(history),
+            "encode_context": tf.function(self.encode_context).get_concrete_function(history),
+        }
+
+    def encode_context(self, history: Any) -> dict[str, Any]:
+        """int32 [1, L] -> `context` float32 [1, dim]."""
+        return {"context": self._context(history)}
+
+    def score_all(self, history: Any) -> dict[str, Any]:
+        """int32 [1, L] -> `scores` float32 [1, V] in index order, nothing excluded."""
+        return {"scores": self._scores(history)}
+
+    def recommend(self, history: Any, exclude_ids: Any = None) -> dict[str, Any]:
+        """int32 [1, L] and, with E > 0, int32 [1, E] -> `ids` int32 [1, K] and `scores` float32 [1, K], best first."""
+        shape = self._shape
+        values, positions = tf.math.top_k(self._scores(history), k=shape.candidates)
+        ids = positions + 1
+        banned = [] if shape.repeats else [history]
+        if exclude_ids is not None:
+            banned.append(exclude_ids)
+        if banned:
+            # over-fetch, compare, take the best of what is left: cheaper than a scatter over all items
+            hit = tf.equal(ids[:, :, None], tf.concat(banned, axis=1)[:, None, :])  # [1, candidates, L + E]
+            excluded = tf.reduce_any(hit, axis=2)
+            values = tf.where(excluded, EMPTY_SCORE, values)
+            ids = tf.where(excluded, 0, ids)
+            values, kept = tf.math.top_k(values, k=shape.top_k)
+            ids = tf.gather(ids, kept, batch_dims=1)
+        return {"ids": ids, "scores": values}
+
+    def _context(self, history: Any) -> Any:
+        embedded = tf.gather(self.table, history)  # [1, L, dim]
+        return self._encode(embedded, tf.cast(history > 0, tf.float32))
+
+    def _scores(self, history: Any) -> Any:
+        # the whole table, so that gather and product share one constant; padding's column is cut off
+        products = tf.matmul(self._context(history), self.table, transpose_b=True)  # [1, V + 1]
+        return products[:, 1:] + self.bias

@@ -1,0 +1,107 @@
+"""Runs an exported file, as a phone would: LiteRT alone, no TensorFlow."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from reco_core.evaluation import HistoryBatch
+
+
+class Recommender:
+    """One loaded `.tflite` file. Not for use by two threads at once."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._recommend = self._interpreter.get_signature_runner("recommend")
+        self._score_all = self._interpreter.get_signature_runner("score_all")
+        inputs = self._recommend.get_input_details()
+        self.history_length = int(inputs["history"]["shape"][1])
+        self.exclude_ids = int(inputs["exclude_ids"]["shape"][1]) if "exclude_ids" in inputs else 0
+
+    def recommend(
+        self, history: NDArray[np.int32], exclude: NDArray[np.int32] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Best items for a history.
+
+        Args:
+            history: int32 [n] item indices, oldest first; the newest L are used.
+            exclude: int32 [m] further item indices to leave out; the last E are used.
+
+        Returns:
+            int32 [K] item indices, best first, and their float32 [K] scores; an empty slot has id 0.
+        """
+        inputs = {"history": left_aligned(history, self.history_length)}
+        if self.exclude_ids:
+            inputs["exclude_ids"] = left_aligned(
+                np.empty(0, np.int32) if exclude is None else exclude, self.exclude_ids
+            )
+        outputs = self._recommend(**inputs)
+        return outputs["ids"][0], outputs["scores"][0]
+
+    def score_all(self, history: NDArray[np.int32]) -> NDArray[np.float32]:
+        """int32 [L] left-aligned -> float32 [V] scores in index order."""
+        scores: NDArray[np.float32] = self._score_all(history=history[None])["scores"][0]
+        return scores
+
+
+def left_aligned(history: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """int32 [n] -> int32 [1, length]: the newest `length`, oldest first, 0 after the last."""
+    # 5 6 7 in 2 -> 6 7; 5 in 3 -> 5 0 0
+    newest = np.asarray(history, np.int32)[-length:]
+    padded = np.zeros((1, length), np.int32)
+    padded[0, : len(newest)] = newest
+    return padded
+
+
+class FileScorer:
+    """Scores histories with the signature `score_all` of a file: an `evaluation.Scorer`.
+
+    One interpreter per thread; LiteRT lets go of the interpreter lock while it computes.
+    """
+
+    def __init__(self, path: Path, workers: int = 1) -> None:
+        self._path = path
+        self._workers = workers
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="litert") if workers > 1 else None
+
+    def __call__(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        """float32 [batch, V + 1]; column 0 stands for padding."""
+        history = batch.window(self._recommender().history_length)
+        if self._pool is None:
+            return self._scores(history)
+        parts = np.array_split(history, self._workers)
+        return np.concatenate(list(self._pool.map(self._scores, parts)))
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __enter__(self) -> FileScorer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def _scores(self, history: NDArray[np.int32]) -> NDArray[np.float32]:
+        recommender = self._recommender()
+        rows = [recommender.score_all(row) for row in history]
+        if not rows:
+            return np.empty(
+                (0, len(recommender.score_all(np.zeros(recommender.history_length, np.int32))) + 1), np.float32
+            )
+        return np.pad(np.stack(rows), [(0, 0), (1, 0)])
+
+    def _recommender(self) -> Recommender:
+        if not hasattr(self._local, "recommender"):
+            self._local.recommender = Recommender(self._path)
+        recommender: Recommender = self._local.recommender
+        return recommender

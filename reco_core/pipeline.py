@@ -1,0 +1,127 @@
+"""The whole job, READ FIRST: each line of `run` is a stage, and its signature is its documentation.
+
+files -> datasets.load -> Interactions                                    1, done by the caller
+examples.generate(config, interactions) -> ExampleSet                     2
+model.build(config, vocabulary) -> DualEncoder                            3
+training.train(config, model, examples) -> TrainedModel                   4
+export.export(config, model) -> ExportedFiles                             5
+assessment: evaluation of each exported file, baselines, parity, golden   6
+bundle.write(...) -> Manifest                                             7
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reco_core import assessment, bundle, datasets, environment, examples, export, model, training
+from reco_core.config import JobConfig
+from reco_core.config.estimate import require_budget
+from reco_core.datasets.types import Interactions
+from reco_core.examples import ExampleSet
+from reco_core.measurements import Measurements
+from reco_core.progress import Reporter, SilentReporter
+
+# What a checkpoint must agree with; the rest of the config plays a part only after training.
+_TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "model", "training", "evaluation"}
+
+
+def run(
+    config: JobConfig,
+    interactions: Interactions,
+    out: Path,
+    *,
+    work: Path,
+    resume_from: Path | None = None,
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bundle.Manifest:
+    """Train, export, evaluate and verify a recommender; write its bundle to the folder `out` in one atomic step.
+
+    Args:
+        work: folder for checkpoints (`work`/checkpoints) and for `measurements.json`, which depends on the machine and
+            the hour and is therefore no part of the bundle.
+        resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
+        should_stop: asked several times a second while training.
+
+    Raises:
+        DatasetTooSmall, ConfigInvalid, SizeBudgetImpossible: before any training.
+        Diverged, Interrupted, CheckpointMismatch: from training.
+        ParityFailed: the exported file doesn't rank as the model does.
+        FileExistsError: `out` is there and not empty.
+    """
+    reporter = reporter or SilentReporter()
+    bundle.require_free(out)
+    measured = Measurements()
+    runtime = training.configure()
+
+    with measured.phase("build_examples", reporter):
+        data_hash = datasets.content_hash(interactions)
+        example_set = examples.generate(config, interactions)
+        require_budget(config, example_set.vocabulary.size)
+        dual_encoder = model.build(config, example_set.vocabulary)
+        _announce(example_set, reporter)
+
+    with measured.phase("train", reporter):
+        trained = training.train(
+            config,
+            dual_encoder,
+            example_set,
+            checkpoints=work / "checkpoints",
+            identity=_identity(config, data_hash),
+            resume_from=resume_from,
+            reporter=reporter,
+            should_stop=should_stop,
+        )
+        measured.training(trained)
+
+    with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
+        with measured.phase("export", reporter):
+            files = export.export(config, trained.model, example_set.vocabulary.size, Path(folder), reporter)
+
+        with measured.phase("evaluate", reporter):
+            rankings = assessment.rank(config, trained, files, example_set, reporter)
+
+        with measured.phase("verify", reporter):
+            assessed = assessment.verify(config, trained, files, example_set, rankings)
+            measured.files(files)
+
+        manifest = bundle.write(
+            out,
+            vocabulary=example_set.vocabulary,
+            variants={name: files.variants[name].path for name in assessed.shipped},
+            default_variant=assessed.default_variant,
+            report=assessed.report,
+            golden=assessed.golden,
+            details={
+                "signatures": files.shape.signatures(),
+                "vocabulary_size": example_set.vocabulary.size,
+                "config": config.model_dump(mode="json"),
+                "seed": config.seed,
+                "data_hash": data_hash,
+                "environment": environment.describe(runtime.threads, runtime.xla),
+                "metrics": {"protocol": example_set.protocol, "test": assessed.report["test"]},
+            },
+        )
+    measured.write(work / "measurements.json")
+    return manifest
+
+
+def _identity(config: JobConfig, data_hash: str) -> str:
+    document: dict[str, Any] = {
+        "config": config.model_dump(mode="json", include=_TRAINING_FIELDS),
+        "data_hash": data_hash,
+        "packages": environment.packages(),
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _announce(example_set: ExampleSet, reporter: Reporter) -> None:
+    reporter.log(
+        f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
+        f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
+    )

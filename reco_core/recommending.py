@@ -1,0 +1,57 @@
+"""Answers from a bundle: raw ids in, items with titles out. LiteRT alone, no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reco_core.errors import FieldError, PocketRecError
+from reco_core.inference import Recommender
+
+
+class UnknownItems(PocketRecError):
+    """Raw ids that the bundle's vocabulary doesn't hold."""
+
+    code = "unknown_items"
+
+
+class NotABundle(PocketRecError):
+    """A folder without the files of a bundle."""
+
+    code = "not_a_bundle"
+
+
+def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:
+    """`{history: [item], recommendations: [item with score]}`, items as in items.json.
+
+    Args:
+        history: raw item ids, oldest first; the newest that the model reads are used.
+        top: how many to return, at most what the file gives.
+
+    Raises:
+        NotABundle: model.tflite or items.json is missing.
+        UnknownItems: an id is not in the vocabulary.
+    """
+    try:
+        items = json.loads((bundle / "items.json").read_text(encoding="utf-8"))
+        recommender = Recommender(bundle / "model.tflite")
+    except (OSError, ValueError) as error:
+        raise NotABundle(f"{bundle} doesn't hold a bundle ({error}); give the folder of an unpacked bundle") from None
+    by_id = {item["id"]: item for item in items}
+    unknown = [raw for raw in history if raw not in by_id]
+    if unknown:
+        close = get_close_matches(unknown[0], by_id, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "see vocabulary/items.txt for all ids"
+        message = f"not in the vocabulary: {', '.join(unknown[:5])}; {hint}"
+        raise UnknownItems(message, [FieldError("/history", "unknown_items", message)])
+    indices = np.array([by_id[raw]["index"] for raw in history], np.int32)
+    ids, scores = recommender.recommend(indices)
+    best = [
+        {**items[index - 1], "score": round(float(score), 4)} for index, score in zip(ids, scores, strict=True) if index
+    ]
+    return {"history": [by_id[raw] for raw in history], "recommendations": best[:top]}
