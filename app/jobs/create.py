@@ -13,7 +13,8 @@ from app.problems import Fault, Problem, from_pocketrec, recorded
 from app.security import Principal
 from reco_core import config as job_config
 from reco_core.config import JobConfig
-from reco_core.errors import ConfigInvalid
+from reco_core.config.estimate import require_budget
+from reco_core.errors import ConfigInvalid, SizeBudgetImpossible
 from registry import datasets, jobs
 from registry.errors import InvalidName, NotFound
 from registry.names import MAX_MODEL_NAME, check_model_name
@@ -24,7 +25,8 @@ def create(services: Services, principal: Principal, wanted: JobRequest) -> Job:
     """Queue the job that `wanted` describes.
 
     Raises:
-        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid` or `dataset_too_small`.
+        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid`, `dataset_too_small` or
+            `size_budget_impossible`.
     """
     config = read_config(wanted)
     if wanted.model is not None:
@@ -75,7 +77,7 @@ def check_feasible(config: JobConfig, report: Mapping[str, Any]) -> None:
     """Refuse what the dataset's own report shows to be impossible. The pipeline checks again on the rows themselves.
 
     Raises:
-        Problem: `dataset_too_small`.
+        Problem: `dataset_too_small` or `size_budget_impossible`.
     """
     users = report.get("users")
     accepted = report.get("rows", {}).get("accepted")
@@ -88,6 +90,12 @@ def check_feasible(config: JobConfig, report: Mapping[str, Any]) -> None:
         )
         fault = Fault("/config/examples/min_timeline_length", "dataset_too_small", detail)
         raise Problem("dataset_too_small", detail, errors=[fault])
+    items = report.get("items")
+    if isinstance(items, int):
+        try:
+            require_budget(config, items)
+        except SizeBudgetImpossible as error:
+            raise from_pocketrec(error, "/config") from None
 
 
 def default_model_name(dataset_name: str) -> str:

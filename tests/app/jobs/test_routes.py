@@ -120,6 +120,18 @@ def test_a_dataset_in_which_no_timeline_can_be_long_enough(service: Any) -> None
     assert service.client.post("/v1/jobs", json=ask).status_code == 202
 
 
+def test_a_size_budget_that_no_variant_can_keep(service: Any) -> None:
+    dataset = service.validated()  # 80 items
+    ask = {"dataset_id": dataset.id, "config": {"model": {"embedding_dim": 64}, "export": {"max_bytes": 81 * 64 - 1}}}
+    answer = service.client.post("/v1/jobs", json=ask)
+    assert (answer.status_code, answer.json()["code"]) == (422, "size_budget_impossible")
+    assert answer.json()["errors"][0]["pointer"] == "/config/export/max_bytes"
+    assert "embedding_dim" in answer.json()["detail"]
+    assert service.client.get("/v1/jobs?type=train").json()["data"] == []
+    ask["config"]["export"]["max_bytes"] = 81 * 64
+    assert service.client.post("/v1/jobs", json=ask).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("content", "content_type", "status", "code"),
     [
@@ -215,6 +227,17 @@ def test_a_result_has_urls_that_work(service: Any) -> None:
         "variants/a b.tflite": "/v1/models/films/versions/1/files/variants/a%20b.tflite",
     }
     assert [service.client.get(urls[path]).content for path in sorted(urls)] == [b"zip", b"model", b"v"]
+
+
+def test_artifacts_can_be_had_by_job_too(service: Any) -> None:
+    version = service.published({"model.tflite": b"model"})
+    by_job = service.client.get(f"/v1/jobs/{version.job_id}/artifacts/model.tflite")
+    by_version = service.client.get("/v1/models/films/versions/1/files/model.tflite")
+    assert by_job.content == by_version.content == b"model"
+    assert by_job.headers["ETag"] == by_version.headers["ETag"]
+    assert service.client.head(f"/v1/jobs/{version.job_id}/artifacts/model.tflite").status_code == 200
+    for address in (f"{version.job_id}/artifacts/..%2fx", f"{service.job().json()['id']}/artifacts/model.tflite"):
+        assert service.client.get(f"/v1/jobs/{address}").json()["code"] == "not_found"
 
 
 def test_etag_changes_with_the_job(service: Any) -> None:
