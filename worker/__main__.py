@@ -62,7 +62,12 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     if die_with_parent:
         threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
 
+    announced = threading.Event()
+
     def announce() -> None:
+        if announced.is_set():  # a reconnection
+            return
+        announced.set()
         about = {"kind": running.kind, "url": broker.without_password(running.url), "description": running.description}
         _say({"event": "ready", "slots": settings.slots, "broker": about, "durability": "database"})
 
@@ -79,6 +84,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     )
     worker.start()
     runtime.stopping.set()
+    runtime.wait_until_idle(EXIT_SECONDS)
     runtime.database.dispose()
     log.info("worker_stopped", status=worker.exitcode or 0)
     return worker.exitcode or 0
@@ -110,8 +116,7 @@ def _stop_on_signals(runtime: Runtime) -> None:
 def _exit_in_time(runtime: Runtime) -> None:
     """End the process when Celery doesn't: it may sit in a wait for a broker that is away. Trainers go with us."""
     give_up = time.monotonic() + EXIT_SECONDS
-    while time.monotonic() < give_up and runtime.active:
-        time.sleep(0.1)
+    runtime.wait_until_idle(EXIT_SECONDS)
     time.sleep(min(4.0, max(0.0, give_up - time.monotonic())))
     log.warning("worker_exit_forced", active=runtime.active)
     os._exit(0 if runtime.active == 0 else 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+from celery import Celery, signals
 
 from worker.transports import connection_to
 
@@ -58,11 +58,23 @@ def make_app(settings: Settings) -> Celery:
 def _for_command_line() -> Celery:
     from registry.settings import Settings
     from worker import tasks
+    from worker.reaper import Reaper
     from worker.runtime import Runtime
 
     settings = Settings()
     app = make_app(settings)
-    tasks.register(app, Runtime.open(settings, app))
+    runtime = Runtime.open(settings, app)
+    tasks.register(app, runtime)
+
+    def start(**_kwargs: object) -> None:
+        runtime.database.migrate()
+        Reaper(runtime).start()
+
+    def stop(**_kwargs: object) -> None:
+        runtime.stopping.set()
+
+    signals.worker_init.connect(start, weak=False)
+    signals.worker_shutting_down.connect(stop, weak=False)
     return app
 
 

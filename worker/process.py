@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from worker import messages, trainer
+from worker import exit_status, messages
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +118,7 @@ class TrainerProcess:
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without credentials, and such that our packages are found from any working directory."""
     clean = {name: value for name, value in environment.items() if not name.startswith(PRIVATE_PREFIXES)}
-    root = str(Path(trainer.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parent.parent)
     clean["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [clean.get("PYTHONPATH")])])
     return clean
 
@@ -127,7 +127,7 @@ def describe_death(status: int, *, over_limit: bool = False) -> dict[str, Any]:
     """`{code, message, errors}` for a trainer that ended without a result and without an error of its own."""
     if over_limit:
         code, message = "out_of_memory", "the trainer used more memory than its limit (memory_bytes) and was killed"
-    elif status == trainer.EXIT_OUT_OF_MEMORY:
+    elif status == exit_status.OUT_OF_MEMORY:
         code, message = "out_of_memory", "the trainer could not get the memory it asked for"
     elif status == -signal.SIGKILL:
         code, message = "out_of_memory", "the trainer was killed (SIGKILL); most often the system ran out of memory"

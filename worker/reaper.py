@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry import leases
+from worker import slot
 
 if TYPE_CHECKING:
     from worker.runtime import Runtime
@@ -32,21 +33,49 @@ def reap_once(runtime: Runtime) -> leases.Reaped:
     return found
 
 
+class Watchdog:
+    """Takes waiting jobs itself when idle slots have not been given them for `PATIENCE` passes in a row.
+
+    Then the queue is broken in some way: the broker is gone for good, or Celery's loop hangs.
+    """
+
+    PATIENCE = 3
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._missed = 0
+
+    def look(self) -> bool:
+        """One look, after a pass of the reaper. Returns whether it took over."""
+        runtime = self._runtime
+        with runtime.database.read() as session:
+            waiting = leases.waiting(session, runtime.settings.queues)
+        self._missed = self._missed + 1 if waiting and not runtime.active else 0
+        if self._missed <= self.PATIENCE or runtime.stopping.is_set():
+            return False
+        log.warning("queue_bypassed", waiting=waiting, reason="jobs wait, slots are idle and no message comes")
+        self._missed = 0
+        threading.Thread(target=slot.work, args=(runtime,), name="bypass", daemon=True).start()
+        return True
+
+
 class Reaper(threading.Thread):
     """A thread that makes a pass at once and then every `reaper_seconds`, until the worker stops."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(name="reaper", daemon=True)
         self._runtime = runtime
+        self._watchdog = Watchdog(runtime)
 
     def run(self) -> None:
+        """Never ends by itself: without this thread a lost message would be a lost job."""
         while True:
             try:
                 reap_once(self._runtime)
+                self._watchdog.look()
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])
             except Exception:
-                # This thread is what no job gets lost without, so it must outlive any fault.
                 log.exception("reaper_failed")
             if self._runtime.stopping.wait(self._runtime.settings.reaper_seconds):
                 return

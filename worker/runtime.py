@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +63,13 @@ class Runtime:
         finally:
             with self._lock:
                 self._active -= 1
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait for all slots to finish, for at most `seconds`; whether they have."""
+        give_up = time.monotonic() + seconds
+        while self._active and time.monotonic() < give_up:
+            time.sleep(0.05)
+        return self._active == 0
 
     def nudge(self, job_ids: Sequence[str]) -> None:
         """Publish `job_ids`, if there is a queue to publish to."""

