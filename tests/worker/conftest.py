@@ -26,7 +26,7 @@ CSV = "user_id,item_id,timestamp\n" + "".join(
 
 @dataclass
 class Service:
-    """A registry and a blob store with helpers to fill them."""
+    """A registry and a blob store and what fills them."""
 
     settings: Settings
     database: Database

@@ -115,3 +115,18 @@ def test_a_config_that_can_not_be_exported_is_a_typed_error(service, dataset):
     slot.work(service.runtime(), job_id)
     job = service.job(job_id)
     assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "size_budget_impossible")
+
+
+def test_a_checkpoint_that_can_not_be_used_costs_time_but_not_the_job(service, dataset):
+    job_id = service.train_job(dataset_id=dataset, config=CONFIG | {"training": {"max_epochs": 1}})
+    path = service.settings.state_dir / "checkpoint.npz"
+    path.write_bytes(b"from another version")
+    blob = service.blobs.put_file(path)
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        checkpoints.promote_checkpoint(session, claim, blob.sha256, blob.bytes, 0, 1)
+        jobs.release(session, claim)
+    slot.work(service.runtime(), job_id)
+    assert "model.tflite" in artifacts(service, job_id)
+    with service.database.read() as session:
+        assert any("starting over" in line.line for line in jobs.list_log(session, job_id))
