@@ -61,7 +61,9 @@ def demo(
     say(f"state folder {state_dir.absolute()} (log of the service: {log.name})")
     source = data or _builtin(state_dir / "downloads")
     command = ["-m", "app.cli", "serve", "--port", "0", "--state-dir", str(state_dir / "service")]
-    service = Child([*command, "--json", "--stop-with-stdin"], log=log)
+    # Who interrupts a demo doesn't wait for a checkpoint.
+    environment = {"POCKETREC_STOP_SECONDS": "3"}
+    service = Child([*command, "--json", "--stop-with-stdin"], log=log, environment=environment)
     try:
         with _connect(service) as client:
             result = _train(client, source, spec, preset)
