@@ -2,12 +2,186 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from reco_core.config import JobConfig, load
+from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 
 
 @pytest.fixture(scope="session")
 def reference_log() -> Path:
     """Folder with a small synthetic log in MovieLens-1M layout: Latin-1 titles, ties in time, gaps in the id space."""
     return Path(__file__).parent / "fixtures" / "reference"
+
+
+# --- planted: logs in which each item has a likely successor, so that a model has something to learn ---
+
+PLANTED_USERS = 300
+PLANTED_ITEMS = 60
+
+
+def planted_log(
+    seed: int = 11, *, users: int = PLANTED_USERS, items: int = PLANTED_ITEMS, untidy: bool = False
+) -> Interactions:
+    """`Interactions` with a popularity curve over `items` items; seven steps of ten go to an item's successor.
+
+    Users have 6 to 16 interactions, given in random order. `untidy`: items come up again, and times are equal in pairs.
+    """
+    random = np.random.default_rng(seed)
+    chance = 1 / np.arange(1, items + 1) ** 0.8
+    chance /= chance.sum()
+    circle = random.permutation(items)
+    successor = np.empty(items, int)
+    successor[circle] = np.roll(circle, -1)
+    rows = []
+    for user in range(users):
+        item = int(random.choice(items, p=chance))
+        seen = [item]
+        for _ in range(int(random.integers(5, min(16, items - 2)))):
+            item = int(successor[item]) if random.random() < 0.7 else int(random.choice(items, p=chance))
+            while not untidy and item in seen:
+                item = int(random.choice(items, p=chance))
+            seen.append(item)
+        begin = int(random.integers(1_000_000, 2_000_000))
+        times = [begin + 60 * (step // 2 if untidy else step) for step in range(len(seen))]
+        rows += list(zip([user] * len(seen), seen, times, strict=True))
+    if not untidy:
+        rows = [rows[i] for i in random.permutation(len(rows))]
+    ratings = random.integers(1, 6, len(rows)).astype(np.float32)
+    user_codes = {name: code for code, name in enumerate(dict.fromkeys(row[0] for row in rows))}
+    item_codes = {name: code for code, name in enumerate(dict.fromkeys([*(row[1] for row in rows), *range(items)]))}
+    return Interactions(
+        users=np.array([user_codes[row[0]] for row in rows], np.int32),
+        items=np.array([item_codes[row[1]] for row in rows], np.int32),
+        timestamps=np.array([row[2] for row in rows], np.int64),
+        ratings=ratings,
+        user_ids=tuple(f"u{name}" for name in user_codes),
+        item_ids=tuple(f"item-{name:02d}" for name in item_codes),
+        item_table=ItemTable(
+            titles=tuple(f"Título {name}" for name in item_codes),
+            attribute_name="genres",
+            attributes=tuple((f"genre {name % 5}", *(["long"] if name % 3 == 0 else [])) for name in item_codes),
+        ),
+        report=LoadReport("csv", {}, False, len(rows), len(rows), {}, (), len(user_codes), len(item_codes)),
+    )
+
+
+ENCODERS: dict[str, dict[str, Any]] = {
+    "bow": {"type": "bow"},
+    "cnn": {"type": "cnn", "num_filter_ratios": [2], "kernel_size": 3},
+    "rnn": {"type": "rnn", "num_units": 16},
+}
+
+
+def tiny_config(encoder: str = "bow", **sections: Any) -> JobConfig:
+    """A config that trains in a second; `sections` (`export={"top_k": 5}`, `repeats=True`) override it."""
+    document: dict[str, Any] = {
+        "seed": 7,
+        "encoder": ENCODERS[encoder],
+        "examples": {"max_history_length": 6},
+        "model": {"embedding_dim": 8},
+        "training": {"batch_size": 64, "max_epochs": 12, "learning_rate": 0.02, "warmup_steps": 10, "patience": 12},
+        "evaluation": {"bootstrap_samples": 100, "k": [5]},
+        "export": {"top_k": 20},
+    }
+    for name, value in sections.items():
+        document[name] = {**document[name], **value} if name in document and isinstance(value, dict) else value
+    return load(document)
+
+
+def write_planted_csv(folder: Path, interactions: Interactions) -> Path:
+    """The log and its item table as CSV files in `folder`, which is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    assert interactions.timestamps is not None
+    columns = zip(interactions.users, interactions.items, interactions.timestamps, strict=True)
+    rows = [f"{interactions.user_ids[u]},{interactions.item_ids[i]},{time}" for u, i, time in columns]
+    (folder / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n", encoding="utf-8")
+    table = interactions.item_table
+    assert table is not None
+    described = zip(interactions.item_ids, table.titles, table.attributes, strict=True)
+    items = [f"{name},{title},{'|'.join(values)}" for name, title, values in described]
+    (folder / "items.csv").write_text("\n".join(["item_id,title,genres", *items]) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def planted() -> Interactions:
+    """The planted log: no repeats, all times of a user different."""
+    return planted_log()
+
+
+@pytest.fixture(scope="session")
+def planted_untidy() -> Interactions:
+    """The planted log with repeats and equal times."""
+    return planted_log(12, untidy=True)
+
+
+@pytest.fixture(scope="session")
+def make_planted() -> Callable[..., Interactions]:
+    """The function `planted_log`, for logs of other sizes."""
+    return planted_log
+
+
+@pytest.fixture(scope="session")
+def make_config() -> Callable[..., JobConfig]:
+    """The function `tiny_config`."""
+    return tiny_config
+
+
+@pytest.fixture(scope="session")
+def planted_folder(planted: Interactions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The planted log as files: interactions.csv and items.csv."""
+    return write_planted_csv(tmp_path_factory.mktemp("planted"), planted)
+
+
+@pytest.fixture(scope="session")
+def tensorflow_runtime() -> Any:
+    """TensorFlow, configured as every run configures it; must come before the first operation."""
+    from reco_core import training
+
+    return training.configure()
+
+
+@pytest.fixture(scope="session")
+def trained(tensorflow_runtime: Any, planted: Interactions, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`trained(encoder) -> (config, example_set, TrainedModel)` on the planted log, trained once a session.
+
+    Tests must not change the model.
+    """
+    from reco_core import examples, model, training
+
+    done: dict[str, Any] = {}
+
+    def get(encoder: str) -> Any:
+        if encoder not in done:
+            config = tiny_config(encoder)
+            example_set = examples.generate(config, planted)
+            untrained = model.build(config, example_set.vocabulary)
+            folder = tmp_path_factory.mktemp(f"trained-{encoder}")
+            found = training.train(config, untrained, example_set, checkpoints=folder, identity="planted")
+            done[encoder] = (config, example_set, found)
+        return done[encoder]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """`exported(encoder) -> ExportedFiles` of the trained model, all variants, converted once a session."""
+    from reco_core import export
+
+    done: dict[str, Any] = {}
+
+    def get(encoder: str) -> Any:
+        if encoder not in done:
+            config, example_set, found = trained(encoder)
+            folder = tmp_path_factory.mktemp(f"exported-{encoder}")
+            done[encoder] = export.export(config, found.model, example_set.vocabulary.size, folder)
+        return done[encoder]
+
+    return get

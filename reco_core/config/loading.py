@@ -89,19 +89,20 @@ def _same_type(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
 
 def _field_error(fault: Any) -> FieldError:
     location = [str(part) for part in fault["loc"]]
+    encoder = ""
     if location[:1] == ["encoder"] and len(location) > 1:
-        del location[1]  # pydantic puts the union's tag there; it is no part of the document
+        encoder = location.pop(1)  # pydantic puts the union's tag there; it is no part of the document
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in location)
     detail = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        known = _known_fields(location[:-1])
+        known = _known_fields(location[:-1], encoder)
         close = get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return FieldError(pointer, "unknown_field", f"unknown field {location[-1]!r}; {hint}")
     return FieldError(pointer, fault["type"], detail)
 
 
-def _known_fields(location: list[str]) -> list[str]:
+def _known_fields(location: list[str], encoder: str) -> list[str]:
     node = json_schema()
     root = node
     for part in location:
@@ -109,7 +110,5 @@ def _known_fields(location: list[str]) -> list[str]:
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
         if "oneOf" in node:
-            names = [option["$ref"].rsplit("/", 1)[1] for option in node["oneOf"]]
-            properties = [name for option in names for name in root["$defs"][option]["properties"]]
-            return sorted(set(properties))
+            node = root["$defs"][node["discriminator"]["mapping"][encoder].rsplit("/", 1)[1]]
     return sorted(node.get("properties", {}))
