@@ -42,7 +42,7 @@ class Cnn(Section):
 
     type: Literal["cnn"] = "cnn"
     num_filter_ratios: tuple[Annotated[int, Field(ge=1, le=16)], ...] = Field(
-        (2, 4), min_length=1, max_length=4, description="Filters of each layer as multiples of the embedding size."
+        (2,), min_length=1, max_length=4, description="Filters of each layer as multiples of the embedding size."
     )
     kernel_size: int = Field(4, ge=1, le=16, description="Width of each convolution, in interactions.")
 
