@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
@@ -42,7 +42,7 @@ class Child:
         self.name = " ".join(arguments[:2])
         self.log = log
         self._messages: Queue[dict[str, Any] | None] = Queue()
-        with contextlib.ExitStack() as stack:
+        with _signals_deferred(), contextlib.ExitStack() as stack:
             stderr: IO[bytes] | None = stack.enter_context(log.open("ab")) if log is not None else None
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -52,11 +52,9 @@ class Child:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
-        stdout = self.process.stdout
-        if stdout is None:
-            raise ChildEnded(f"{self.name} has no standard output")
-        self._reader = threading.Thread(target=self._read, args=(stdout,), name=f"read {self.name}", daemon=True)
-        self._reader.start()
+            _alive.add(self)
+            self._reader = threading.Thread(target=self._read, name=f"read {self.name}", daemon=True)
+            self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +117,7 @@ class Child:
                 self.kill()
                 raise
         status = self.process.wait()
+        _alive.discard(self)
         if self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
@@ -130,8 +129,11 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def _read(self, stream: IO[bytes]) -> None:
+    def _read(self) -> None:
         """Read to the end always, so that a child never blocks on a full pipe; lines that aren't JSON are passed on."""
+        stream = self.process.stdout
+        if stream is None:
+            raise ChildEnded(f"{self.name} has no standard output")
         with stream:
             for line in stream:
                 try:
@@ -152,6 +154,33 @@ class Child:
         return "".join(f"\n  {line}" for line in [f"the end of {self.log}:", *lines])
 
 
+_alive: set[Child] = set()
+
+
+def stop_all() -> None:
+    """Stop the children that nobody has stopped: an interrupt may come between a child's start and its `with`."""
+    for child in list(_alive):
+        child.stop()
+
+
+@contextlib.contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Deliver SIGINT, SIGTERM and SIGHUP only at the end of the block, so that no child is started and forgotten."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted by signals
+        return
+    arrived: list[int] = []
+    names = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {name: signal.signal(name, lambda number, _frame: arrived.append(number)) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        for number in arrived[:1]:
+            signal.raise_signal(number)
+
+
 def stop_on_signals() -> None:
     """Make SIGTERM and SIGHUP unwind this process as Ctrl-C does, so that `finally` and `with` stop its children."""
 
@@ -162,5 +191,4 @@ def stop_on_signals() -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     signal.signal(signal.SIGTERM, interrupt)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)

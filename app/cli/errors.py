@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
@@ -95,8 +96,16 @@ def guarded(command: Command) -> Command:
                 message = failure.lines[0] if failure.lines else failure.code
                 print_json({"error": {"code": failure.code, "message": message, "errors": failure.errors}})
             raise typer.Exit(failure.status) from None
+        finally:
+            _stop_children()
 
     return run  # type: ignore[return-value]
+
+
+def _stop_children() -> None:
+    children = sys.modules.get("app.cli.children")
+    if children is not None:
+        children.stop_all()
 
 
 def _understood(error: Exception) -> CommandFailed | None:

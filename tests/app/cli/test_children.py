@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.cli import children
 from app.cli.children import Child, ChildEnded
 
 OBEDIENT = "import os, json; print(json.dumps({'pid': os.getpid()}), flush=True)\nwhile os.read(0, 1): pass"
@@ -100,6 +101,25 @@ def test_a_child_ends_when_its_parent_is_killed() -> None:
     parent.wait()
     parent.stdout.close()
     assert gone(pid)
+
+
+def test_an_interrupt_while_a_child_starts_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen
+
+    def interrupted_start(*arguments: object, **options: object) -> object:
+        process = start(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        started.append(process.pid)
+        return process
+
+    started: list[int] = []
+    monkeypatch.setattr(subprocess, "Popen", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        Child(["-c", OBEDIENT])
+    assert len(started) == 1
+    assert psutil.pid_exists(started[0])
+    children.stop_all()
+    assert gone(started[0], 1)
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_child() -> None:
