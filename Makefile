@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check lock clean
+.PHONY: help setup demo serve test check docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -29,6 +29,9 @@ test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all te
 
 check: $(STAMP) ## The same without the tests: seconds
 	@$(BIN)/python scripts/check.py
+
+docs: $(STAMP) ## Write the generated tables in docs/ anew
+	@$(BIN)/python scripts/docs.py
 
 lock: ## Resolve the requirements anew into requirements/*.txt (needs uv: make setup first)
 	@"$(PYTHON)" scripts/bootstrap.py --lock
