@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from queue import Full, Queue
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import structlog
+
+from registry import broker_address
+from registry.broker_address import QUEUE, TASK
 
 if TYPE_CHECKING:
     from registry.settings import Settings
 
 Nudge = Callable[[Sequence[str]], None]
-TASK = "pocketrec.run_job"
-QUEUE = "pocketrec.default"
-KEY_PREFIX = "pocketrec:"
 MAX_PENDING = 1000
 log = structlog.get_logger("pocketrec.queue")
 
 
 class NoBroker(RuntimeError):
     """No broker URL is set, and no embedded broker runs for the state folder."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """How kombu reaches a broker."""
-
-    url: str
-    options: dict[str, Any]
 
 
 class Publisher:
@@ -64,8 +53,8 @@ class Publisher:
         """Raise whatever keeps the broker from answering within a few seconds."""
         from kombu import Connection
 
-        to = route(self._find_url())
-        with Connection(to.url, transport_options=to.options, connect_timeout=2) as connection:
+        to = _connection(self._find_url())
+        with Connection(to.url, transport=to.transport, transport_options=to.options, connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
 
     def close(self) -> None:
@@ -103,65 +92,31 @@ def find_url(settings: Settings) -> str:
     Raises:
         NoBroker: no worker has started one yet.
     """
-    if settings.broker_url and settings.broker in ("auto", "url"):
-        return settings.broker_url
-    folder = settings.state_dir / "broker"
-    if settings.broker != "filesystem" and (url := _noted(folder / "address")) is not None:
+    if (url := broker_address.in_use(settings)) is not None:
         return url
-    if (folder / "files" / "messages").is_dir():
-        return f"filesystem://{folder / 'files'}"
     raise NoBroker(
         f"no broker_url is set and no worker runs a broker for {settings.state_dir}; start `pocketrec serve`"
     )
 
 
-def _noted(address: Path) -> str | None:
-    """The URL that the embedded broker's process noted down, unless its socket is gone."""
-    try:
-        url = str(json.loads(address.read_text(encoding="utf-8"))["url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return url if Path(unquote(url.removeprefix("redis+socket://"))).exists() else None
+def _connection(broker_url: str) -> broker_address.Connection:
+    """As `connection_to` says, with an end to every wait: a sender has better things to do."""
+    from registry import broker_transports  # noqa: F401 - makes its names known to kombu
 
-
-def route(broker_url: str) -> Route:
-    """Everything kombu needs, from the URL alone: `redis://`, `redis+socket:///path`, `filesystem:///folder` or others.
-
-    The query `?key_prefix=P` of a Redis URL replaces the prefix of all keys, for a server that several services share.
-    """
-    scheme, _, rest = broker_url.partition("://")
-    if scheme == "filesystem":
-        messages = str(Path(rest) / "messages")
-        control = str(Path(rest) / "control")
-        folders = {"data_folder_in": messages, "data_folder_out": messages, "control_folder": control}
-        return Route("filesystem://", folders)
-    if scheme not in ("redis", "rediss", "redis+socket"):
-        return Route(broker_url, {})
-    query = dict(parse_qsl(urlsplit(broker_url).query))
-    options = {
-        "global_keyprefix": query.pop("key_prefix", KEY_PREFIX),
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-    }
-    url = broker_url.partition("?")[0] + (f"?{urlencode(query)}" if query else "")
-    return Route(url, options)
+    to = broker_address.connection_to(broker_url)
+    return replace(to, options=to.options | {"socket_connect_timeout": 2, "socket_timeout": 5}) if to.is_redis else to
 
 
 def _celery(broker_url: str) -> Any:
     from celery import Celery  # only a process that publishes pays for importing it
 
-    to = route(broker_url)
+    to = _connection(broker_url)
     celery = Celery("pocketrec", set_as_current=False, backend="disabled")
     celery.conf.update(
+        broker_address.MESSAGE_FORM,
         broker_url=to.url,
+        broker_transport=to.transport,
         broker_transport_options=to.options,
         broker_connection_timeout=2,
-        task_ignore_result=True,
-        task_serializer="json",
-        accept_content=["json"],
-        task_default_queue=QUEUE,
-        task_default_exchange=QUEUE,
-        task_default_routing_key=QUEUE,
-        task_publish_retry=False,
     )
     return celery

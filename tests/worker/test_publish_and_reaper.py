@@ -8,8 +8,9 @@ import time
 import pytest
 
 from registry import leases
+from registry.broker_address import QUEUE
 from worker import publish, tasks
-from worker.celery_app import QUEUE, make_app
+from worker.celery_app import make_app
 from worker.reaper import Watchdog, reap_once
 
 JOB = "job_" + "0" * 32

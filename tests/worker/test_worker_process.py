@@ -20,8 +20,9 @@ import pytest
 import redis
 
 from registry import datasets, events
+from registry.broker_address import QUEUE
 from worker import publish
-from worker.celery_app import QUEUE, make_app
+from worker.celery_app import make_app
 
 ROOT = Path(__file__).parents[2]
 SERVER_URL = "redis://127.0.0.1:6379/0"

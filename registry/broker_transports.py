@@ -1,4 +1,4 @@
-"""Kombu's Redis and filesystem transports, made indifferent to junk in the queue.
+"""Kombu's Redis and filesystem transports, made indifferent to junk in the queue. Loaded only by who connects.
 
 In the stock transports one message that is not well-formed JSON ends the whole worker ('Unrecoverable error'), and the
 filesystem transport lets a reader take a message file that is still being written, with the same effect.
@@ -7,11 +7,9 @@ filesystem transport lets a reader take a message file that is still being writt
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from time import time_ns
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from kombu.exceptions import ChannelError
@@ -21,53 +19,8 @@ from kombu.utils.json import dumps
 
 log = structlog.get_logger(__name__)
 
-KEY_PREFIX = "pocketrec:"
-
 # kombu takes the transport of a `name+socket://` URL from the URL only, so ours needs a name.
-TRANSPORT_ALIASES["pocketrec"] = "worker.transports:RedisTransport"
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How kombu reaches a broker; `transport` None leaves the choice to the URL."""
-
-    url: str
-    transport: str | None
-    options: dict[str, Any]
-    is_redis: bool
-
-
-def connection_to(broker_url: str) -> Connection:
-    """Everything kombu needs, from the URL alone, so that processes pass each other nothing but the URL.
-
-    `redis+socket:///path`, `redis[s]://host/db` and `filesystem:///folder`; other URLs go to kombu as they are. The
-    query `?key_prefix=P` of a Redis URL replaces the prefix of all keys, for a server that several services share.
-    """
-    scheme, _, rest = broker_url.partition("://")
-    if scheme == "filesystem":
-        folder = Path(rest)
-        options: dict[str, Any] = {
-            "data_folder_in": str(folder / "messages"),
-            "data_folder_out": str(folder / "messages"),
-            "control_folder": str(folder / "control"),
-            "polling_interval": 0.2,
-        }
-        return Connection("filesystem://", "worker.transports:FilesystemTransport", options, False)
-    if scheme not in ("redis", "rediss", "redis+socket"):
-        return Connection(broker_url, None, {}, False)
-    query = parse_qs(urlsplit(broker_url).query)
-    prefix = query.pop("key_prefix", [KEY_PREFIX])[0]
-    options = {
-        "global_keyprefix": prefix,
-        "socket_keepalive": True,
-        "socket_connect_timeout": 5,
-        "health_check_interval": 10,
-    }
-    remaining = "&".join(f"{name}={values[0]}" for name, values in query.items())
-    url = broker_url.partition("?")[0] + (f"?{remaining}" if remaining else "")
-    if scheme == "redis+socket":
-        return Connection(url.replace("redis+socket://", "pocketrec+socket://", 1), None, options, True)
-    return Connection(url, "worker.transports:RedisTransport", options, True)
+TRANSPORT_ALIASES["pocketrec"] = "registry.broker_transports:RedisTransport"
 
 
 def is_well_formed(message: object) -> bool:
