@@ -51,17 +51,17 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
         signal.signal(number, lambda *_: stop.set())
     reporter.phase("validate")
     interactions = datasets.load(options.data, spec)
-    from reco_core import pipeline
+    from reco_core import pipeline, training
 
     work = options.work or options.out.with_name(options.out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
-    checkpoints = sorted((work / "checkpoints").glob("checkpoint-*.npz")) if options.resume else []
+    resume_from = training.latest_checkpoint(work / "checkpoints") if options.resume else None
     pipeline.run(
         settings,
         interactions,
         options.out,
         work=work,
-        resume_from=checkpoints[-1] if checkpoints else None,
+        resume_from=resume_from,
         reporter=reporter,
         should_stop=stop.is_set,
     )

@@ -1,6 +1,6 @@
 """Stage 4 of 7: dual encoder + examples -> trained model."""
 
-from reco_core.training.checkpoint import Checkpoint, read_checkpoint
+from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.loop import TrainedModel, model_scorer, train
 from reco_core.training.runtime import Runtime, available_cores, configure
 
@@ -10,6 +10,7 @@ __all__ = [
     "TrainedModel",
     "available_cores",
     "configure",
+    "latest_checkpoint",
     "model_scorer",
     "read_checkpoint",
     "train",

@@ -19,13 +19,18 @@ class Batch(NamedTuple):
     weights: Any  # float32 [batch], 0 where the last batch of an epoch has no more examples
 
 
+def automatic_batch_size(examples: int) -> int:
+    """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
+    return min(512, max(32, examples // 100))
+
+
 class TrainingExamples:
     """The timelines and, per training example, two positions in them: a batch costs no work outside the graph."""
 
-    def __init__(self, example_set: ExampleSet, batch_size: int, history_length: int) -> None:
+    def __init__(self, example_set: ExampleSet, batch_size: int | None, history_length: int) -> None:
         timelines, train = example_set.timelines, example_set.train
         self.count = len(train)
-        self.batch_size = min(batch_size, self.count)
+        self.batch_size = min(batch_size or automatic_batch_size(self.count), self.count)
         self.steps = -(-self.count // self.batch_size)
         self._length = history_length
         self._items = tf.constant(timelines.items)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from reco_core.errors import CheckpointMismatch
 
 Arrays = tuple[NDArray[Any], ...]
+# what NumPy and the header's own parsing raise for files that are empty, cut off, altered or something else
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 _KEPT = 3  # whoever reads an announced checkpoint may lag behind a little
 
 
@@ -60,9 +62,19 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         os.fsync(file.fileno())
     temporary.replace(path)
     _sync_folder(folder)
-    for old in sorted(folder.glob("checkpoint-*.npz"))[:-_KEPT]:
+    for old in _by_age(folder)[:-_KEPT]:
         old.unlink()
     return path
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint written last, if there is one."""
+    return next(reversed(_by_age(folder)), None)
+
+
+def _by_age(folder: Path) -> list[Path]:
+    # not by name: an earlier run in the same folder may have come further than this one
+    return sorted(folder.glob("checkpoint-*.npz"), key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> Checkpoint:
@@ -78,13 +90,15 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
+            found_identity = header["identity"]
+            progress = Progress(**{**header["progress"], "history": tuple(header["progress"]["history"])})
             groups = {
                 group: tuple(file[name] for name in sorted(file.files) if name.startswith(f"{group}/"))
                 for group in ("model", "optimizer", "best")
             }
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except _UNREADABLE as error:
         raise CheckpointMismatch(f"{path.name} is not a readable checkpoint ({error}); start without it") from None
-    if header["identity"] != identity:
+    if found_identity != identity:
         raise CheckpointMismatch(
             f"{path.name} belongs to another config, dataset or version; start without it, "
             "or restore what it was made with"
@@ -93,7 +107,6 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
         found = [array.shape for array in groups[group]]
         if found != list(expected):
             raise CheckpointMismatch(f"{path.name}: {group} arrays have shapes {found}, expected {list(expected)}")
-    progress = Progress(**{**header["progress"], "history": tuple(header["progress"]["history"])})
     return Checkpoint(identity, progress, groups["model"], groups["optimizer"], groups["best"])
 
 

@@ -37,7 +37,7 @@ def build_optimizer(config: TrainingConfig, variables: list[Any], steps_per_epoc
     """A Keras AdamW built for `variables`; biases are not decayed."""
     total = config.max_epochs * steps_per_epoch
     optimizer = keras.optimizers.AdamW(
-        WarmUpAndDecay(config.learning_rate, config.warmup_steps, config.learning_rate_decay, total),
+        WarmUpAndDecay(config.learning_rate, min(config.warmup_steps, total // 10), config.learning_rate_decay, total),
         weight_decay=config.weight_decay,
         global_clipnorm=config.gradient_clip_norm,
     )

@@ -1,0 +1,205 @@
+"""The loop: exact resume, early stopping, divergence, and that something is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reco_core.errors import CheckpointMismatch, Diverged, Interrupted
+from reco_core.evaluation import BASELINES, evaluate
+from reco_core.examples import generate
+from reco_core.progress import SilentReporter
+
+
+class Recorder(SilentReporter):
+    """Remembers epochs and checkpoints."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[int, dict[str, float]]] = []
+        self.checkpoints: list[tuple[Path, int, int]] = []
+        self.shares: list[tuple[int, int]] = []
+
+    def epoch(self, epoch, metrics) -> None:
+        self.epochs.append((epoch, dict(metrics)))
+
+    def checkpoint(self, path, epoch, step) -> None:
+        assert path.exists()
+        self.checkpoints.append((path, epoch, step))
+
+    def progress(self, done, total, unit, eta_seconds=None) -> None:
+        self.shares.append((done, total))
+
+
+@pytest.fixture(scope="session")
+def small(make_planted):
+    return make_planted(21, users=60, items=30)
+
+
+@pytest.fixture
+def train(tensorflow_runtime, small, make_config, tmp_path, monkeypatch) -> Callable[..., Any]:
+    """Trains a model of its own; `one_step`: a call of the compiled loop is a single step, so it stops anywhere."""
+    from reco_core import model, training
+    from reco_core.training import loop
+
+    def run(config=None, *, identity="run", folder="checkpoints", one_step=False, data=small, **options):
+        config = config or make_config(training={"max_epochs": 3})
+        if one_step:
+            monkeypatch.setattr(loop, "_CALL_SECONDS", 0.0)
+        example_set = generate(config, data)
+        built = model.build(config, example_set.vocabulary)
+        return training.train(config, built, example_set, checkpoints=tmp_path / folder, identity=identity, **options)
+
+    return run
+
+
+def stop_after(calls: int) -> Callable[[], bool]:
+    """True from the `calls`th time on that it is asked."""
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= calls
+
+    return should_stop
+
+
+def weights(found) -> list[bytes]:
+    return [array.tobytes() for array in found.model.get_weights()]
+
+
+def interrupted(train, calls: int, **options) -> tuple[Path, int, int]:
+    recorder = Recorder()
+    with pytest.raises(Interrupted):
+        train(one_step=True, reporter=recorder, should_stop=stop_after(calls), **options)
+    return recorder.checkpoints[-1]
+
+
+@pytest.mark.slow
+def test_stopped_anywhere_and_resumed_it_is_as_if_nothing_had_happened(train):
+    undisturbed = Recorder()
+    expected = train(reporter=undisturbed)
+    steps = undisturbed.shares[-1][1] // 3
+    assert steps == 8
+    # in the first epoch; at the end of its last step; after its validation; in the last epoch
+    for calls, place in [(3, (0, 3)), (steps, (0, steps)), (steps + 1, (1, 0)), (2 * steps + 5, (2, 3))]:
+        path, *found = interrupted(train, calls, folder=f"stopped-{calls}")
+        assert tuple(found) == place
+        recorder = Recorder()
+        resumed = train(folder=f"stopped-{calls}", resume_from=path, reporter=recorder)
+        assert weights(resumed) == weights(expected)
+        assert (resumed.epochs, resumed.best_epoch, resumed.validation_ndcg) == (
+            expected.epochs,
+            expected.best_epoch,
+            expected.validation_ndcg,
+        )
+        assert recorder.epochs == undisturbed.epochs[place[0] :]
+
+
+@pytest.mark.slow
+def test_stopped_again_and_again_it_is_still_the_same(train):
+    expected = weights(train())
+    path = None
+    for _ in range(2):
+        path, *_ = interrupted(train, 5, resume_from=path)
+    assert weights(train(resume_from=path)) == expected
+
+
+def test_a_finished_run_resumes_to_its_end(train):
+    recorder = Recorder()
+    expected = train(reporter=recorder)
+    last, epoch, step = recorder.checkpoints[-1]
+    assert (epoch, step) == (3, 0)
+    again = Recorder()
+    found = train(resume_from=last, reporter=again)
+    assert weights(found) == weights(expected)
+    assert (found.best_epoch, again.epochs, found.examples_per_second) == (expected.best_epoch, [], None)
+
+
+def test_checkpoints_of_other_runs_are_refused(train, make_config):
+    path, *_ = interrupted(train, 2)
+    with pytest.raises(CheckpointMismatch, match="another config"):
+        train(identity="other", resume_from=path)
+    with pytest.raises(CheckpointMismatch, match="shapes"):
+        train(make_config(model={"embedding_dim": 4}), resume_from=path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
+        train(resume_from=path)
+
+
+@pytest.mark.slow
+def test_checkpoints_come_as_often_as_asked(train, make_config):
+    often, seldom = Recorder(), Recorder()
+    train(make_config(training={"max_epochs": 2, "checkpoint_seconds": 0}), reporter=often, one_step=True)
+    train(make_config(training={"max_epochs": 2, "checkpoint_seconds": 1000}), reporter=seldom, folder="seldom")
+    assert [(epoch, step) for _, epoch, step in often.checkpoints] == [
+        *((0, step) for step in range(1, 9)),
+        *((1, step) for step in range(9)),
+        (2, 0),
+    ]
+    assert [(epoch, step) for _, epoch, step in seldom.checkpoints] == [(2, 0)]
+
+
+def test_a_learning_rate_beyond_reason_is_a_typed_error(train, make_config):
+    config = make_config(
+        training={"learning_rate": 10, "gradient_clip_norm": None, "warmup_steps": 0, "max_epochs": 500}
+    )
+    config = config.model_copy(update={"training": config.training.model_copy(update={"learning_rate": 1e30})})
+    with pytest.raises(Diverged, match=r"lower training\.learning_rate"):
+        train(config)
+
+
+@pytest.mark.slow
+def test_it_stops_when_patience_ends_and_keeps_the_best_weights(train, make_config, monkeypatch):
+    from reco_core.training import loop
+
+    scripted = iter([0.1, 0.3, 0.2, 0.3, 0.25, 0.9])
+    seen = []
+
+    def fake(scorer, example_set, split, **_):
+        assert split == "validation"
+        seen.append(None)
+        return {"ndcg@10": next(scripted), "recall@10": 0.0}
+
+    monkeypatch.setattr(loop, "evaluate", fake)
+    kept = train(make_config(training={"max_epochs": 10, "patience": 3}))
+    # .3 again in epoch 4 is no improvement
+    assert (kept.epochs, kept.best_epoch, kept.validation_ndcg) == (5, 2, 0.3)
+    scripted = iter([0.1, 0.3])
+    assert weights(train(make_config(training={"max_epochs": 2, "patience": 3}), folder="two")) == weights(kept)
+
+
+@pytest.mark.slow
+def test_seeds_make_other_models_and_the_same_seed_the_same(train, make_config):
+    short = {"training": {"max_epochs": 1}}
+    first = weights(train(make_config(**short)))
+    assert weights(train(make_config(**short))) == first
+    assert weights(train(make_config(seed=8, **short))) != first
+
+
+@pytest.mark.slow
+def test_a_batch_larger_than_the_log_is_the_whole_log(train, make_config):
+    recorder = Recorder()
+    found = train(make_config(training={"batch_size": 60_000, "max_epochs": 2}), reporter=recorder)
+    assert recorder.shares[-1] == (2, 2)
+    assert found.examples > 100
+    assert all(np.isfinite(metrics["loss"]) for _, metrics in recorder.epochs)
+
+
+@pytest.mark.parametrize("encoder", ["bow", "cnn", pytest.param("rnn", marks=pytest.mark.slow)])
+def test_it_learns_more_than_popularity(trained, encoder):
+    from reco_core.training import model_scorer
+
+    config, example_set, found = trained(encoder)
+    scorers = {"model": model_scorer(found.model), "popular": BASELINES["popular"](example_set)}
+    test = {
+        name: evaluate(scorer, example_set, "test", bootstrap_samples=0)["ndcg@10"] for name, scorer in scorers.items()
+    }
+    assert test["model"] > 1.3 * test["popular"]
+    # the model that is handed on is the best one, as measured on validation
+    again = evaluate(scorers["model"], example_set, "validation", seed=config.seed, bootstrap_samples=0)
+    assert again["ndcg@10"] == pytest.approx(found.validation_ndcg, abs=1e-9)
