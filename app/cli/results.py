@@ -106,7 +106,7 @@ def _table(title: str, headings: Iterable[str]) -> Table:
     from rich.table import Table
 
     console().print(title, style="bold")
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right")
     return table
