@@ -49,10 +49,11 @@ def demo(
       pocketrec demo --data log.csv --map user=uid --map item=sku --preset rnn
     """
     from app.cli.specs import config_document, dataset_spec
+    from reco_core.config import DEFAULT_PRESET
 
     stop_on_signals()
     began = time.monotonic()
-    preset = preset or "bow"
+    preset = preset or DEFAULT_PRESET
     config_document(preset, None)
     spec = dataset_spec(format, map)
     state_dir.mkdir(parents=True, exist_ok=True)

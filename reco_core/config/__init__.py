@@ -18,9 +18,10 @@ from reco_core.config.models import (
     TrainingConfig,
     VariantName,
 )
-from reco_core.config.presets import PRESETS, Preset
+from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
 
 __all__ = [
+    "DEFAULT_PRESET",
     "PRESETS",
     "Bow",
     "Cnn",

@@ -78,14 +78,21 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """Optimisation."""
 
-    batch_size: int = Field(256, ge=1, le=65536, description="Examples per step.")
-    learning_rate: float = Field(0.002, gt=0, le=10, description="Step size of AdamW after warm-up.")
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=65536,
+        description="Examples per step; null takes a hundredth of the training examples, between 32 and 512.",
+    )
+    learning_rate: float = Field(0.004, gt=0, le=10, description="Step size of AdamW after warm-up.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="Decoupled weight decay of AdamW.")
-    max_epochs: int = Field(60, ge=1, le=10000, description="The most passes over the training examples.")
+    max_epochs: int = Field(10, ge=1, le=10000, description="The most passes over the training examples.")
     patience: int = Field(5, ge=1, le=1000, description="Epochs without a better validation NDCG@10 before stopping.")
-    warmup_steps: int = Field(100, ge=0, description="Steps over which the learning rate rises linearly.")
+    warmup_steps: int = Field(
+        100, ge=0, description="Steps over which the learning rate rises linearly; at most a tenth of all steps."
+    )
     learning_rate_decay: Literal["none", "cosine"] = Field(
-        "none", description="After warm-up: constant, or a half cosine down to a hundredth at `max_epochs`."
+        "cosine", description="After warm-up: constant, or a half cosine down to a hundredth at `max_epochs`."
     )
     gradient_clip_norm: float | None = Field(5.0, gt=0, description="Global norm that gradients are clipped to.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Probability mass spread evenly over all items.")

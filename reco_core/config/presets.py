@@ -18,9 +18,15 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        "bow": Preset("Mean of the last items: smallest and fastest.", {"encoder": {"type": "bow"}}),
+        "bow": Preset(
+            "Mean of the last items: smallest and fastest.",
+            {"encoder": {"type": "bow"}, "model": {"hidden_layers": [256]}, "training": {"label_smoothing": 0.1}},
+        ),
         "cnn": Preset("Convolutions over the last items: short patterns in order.", {"encoder": {"type": "cnn"}}),
-        "rnn": Preset("LSTM over the last items: order matters most.", {"encoder": {"type": "rnn"}}),
+        "rnn": Preset(
+            "LSTM over the last items: the most accurate where order matters, as it mostly does.",
+            {"encoder": {"type": "rnn"}, "model": {"dropout": 0.3}},
+        ),
     }
 )
-DEFAULT_PRESET = "bow"
+DEFAULT_PRESET = "rnn"
