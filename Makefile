@@ -33,6 +33,10 @@ check: $(STAMP) ## The same without the tests: seconds
 docs: $(STAMP) ## Write the generated tables in docs/ anew
 	@$(BIN)/python scripts/docs.py
 
+bench: $(STAMP) ## Accuracy, size and speed of the presets side by side, and the API's footprint (ARGS="--data PATH")
+	@$(BIN)/python benchmarks/encoders.py $(ARGS)
+	@$(BIN)/python benchmarks/api_footprint.py
+
 lock: ## Resolve the requirements anew into requirements/*.txt (needs uv: make setup first)
 	@"$(PYTHON)" scripts/bootstrap.py --lock
 
