@@ -59,6 +59,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(wired.database.migrate)
         await run_in_threadpool(upload.sweep, settings.state_dir)
+        await run_in_threadpool(wired.blobs.sweep)
         yield
         if isinstance(wired.nudge, Publisher):
             wired.nudge.close()

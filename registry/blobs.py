@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +29,8 @@ from registry.records import Blob
 CHUNK_BYTES = 1 << 20
 # A single conditional request may carry this much; larger blobs go up in parts, which is atomic too.
 SINGLE_PUT_BYTES = 16 << 20
+# No writer needs that long for one file.
+STALE_SECONDS = 24 * 3600.0
 
 
 class BlobStore:
@@ -48,6 +53,16 @@ class BlobStore:
         if self._folder is not None:
             return self._put_local(self._folder, path)
         return self._put_remote(path)
+
+    def adopt_file(self, path: Path) -> Blob:
+        """`put_file` without writing the content again where the store is a folder on the same file system.
+
+        `path` may then be one more name of the blob itself: nobody may write to that file any more. Removing the name,
+        or putting another file in its place, is fine. Raises as `put_file`.
+        """
+        if self._folder is not None and _has_one_name(path):
+            return self._adopt_local(self._folder, path)
+        return self.put_file(path)
 
     def put_bytes(self, content: bytes) -> Blob:
         """Store a small content from memory; see `put_file`."""
@@ -122,6 +137,15 @@ class BlobStore:
         with self._lock:
             self._verified[sha256] = state
 
+    def sweep(self, older_than_seconds: float = STALE_SECONDS) -> None:
+        """Remove what writers left behind who were killed before they could commit."""
+        if self._folder is None:
+            return
+        for part in (self._folder / "tmp").glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - part.lstat().st_ctime > older_than_seconds:
+                    part.unlink()
+
     def probe(self) -> None:
         """Raise OSError or an obstore error unless blobs can be written, and a second writer of a name is refused."""
         if self._folder is not None:
@@ -174,6 +198,23 @@ class BlobStore:
             part.unlink(missing_ok=True)
         return blob
 
+    def _adopt_local(self, folder: Path, path: Path) -> Blob:
+        part = _temporary_folder(folder) / f"adopt-{os.urandom(16).hex()}"
+        try:
+            os.link(path, part)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without links
+            return self._put_local(folder, path)
+        try:
+            with part.open("rb") as file:
+                blob = Blob(hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
+                os.fsync(file.fileno())
+            commit_file(part, folder / _key(blob.sha256), blob.bytes)
+        finally:
+            part.unlink(missing_ok=True)
+        return blob
+
     def _put_remote(self, path: Path) -> Blob:
         store = self._reading()
         with path.open("rb") as file:
@@ -215,6 +256,12 @@ def _temporary_folder(folder: Path) -> Path:
         temporary.mkdir(parents=True, exist_ok=True)
         fsync_folder(folder)
     return temporary
+
+
+def _has_one_name(path: Path) -> bool:
+    """A regular file with a second name could be changed under that one."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def _same_content(path: Path, sha256: str) -> Iterator[bytes]:

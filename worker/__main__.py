@@ -58,6 +58,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     runtime = Runtime.open(settings, app)
     runtime.database.migrate()
     attempt_folder.sweep(runtime.attempts_dir)
+    runtime.blobs.sweep()
     tasks.register(app, runtime)
     _stop_on_signals(runtime)
     if die_with_parent:

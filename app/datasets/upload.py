@@ -89,7 +89,7 @@ def _checked_name(name: str) -> str:
 
 
 def _keep(services: Services, name: str, received: ReceivedFile) -> FileEntry:
-    blob = services.blobs.put_file(received.path)
+    blob = services.blobs.adopt_file(received.path)
     if blob.sha256 != received.sha256:
         raise OSError(f"the disk gave back other bytes than were written to it ({received.path.name})")
     return FileEntry(name, blob.bytes, blob.sha256)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -100,6 +101,67 @@ class TestContract:
     def test_a_missing_source_is_an_error_and_no_blob(self, store, tmp_path):
         with pytest.raises(FileNotFoundError):
             store.put_file(tmp_path / "nowhere")
+
+
+class TestAdoption:
+    def test_what_goes_in_comes_out(self, store, source):
+        content = os.urandom(100_000)
+        path = source(content)
+        blob = store.adopt_file(path)
+        path.unlink()
+        assert blob == Blob(hashlib.sha256(content).hexdigest(), len(content))
+        assert b"".join(store.open_range(blob.sha256)) == content
+
+    def test_the_file_itself_becomes_the_blob(self, local, source, tmp_path):
+        path = source(b"content")
+        blob = local.adopt_file(path)
+        assert path.samefile(stored(tmp_path, blob.sha256))
+        assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
+
+    def test_what_is_there_already_stays(self, local, source, tmp_path):
+        blob = local.put_bytes(b"content")
+        path = source(b"content")
+        assert local.adopt_file(path) == blob
+        assert not path.samefile(stored(tmp_path, blob.sha256))
+
+    def test_a_file_with_a_second_name_is_copied(self, local, source, tmp_path):
+        path = source(b"content")
+        (tmp_path / "second").hardlink_to(path)
+        blob = local.adopt_file(path)
+        (tmp_path / "second").write_bytes(b"changed")
+        local.verify(blob.sha256)
+
+    def test_a_symbolic_link_is_copied(self, local, source, tmp_path):
+        path = source(b"content")
+        (tmp_path / "link").symlink_to(path)
+        blob = local.adopt_file(tmp_path / "link")
+        path.write_bytes(b"changed")
+        local.verify(blob.sha256)
+
+    @pytest.mark.parametrize("why", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+    def test_where_links_are_impossible_it_is_copied(self, local, source, tmp_path, monkeypatch, why):
+        def refuse(*_args):
+            raise OSError(why, os.strerror(why))
+
+        monkeypatch.setattr(os, "link", refuse)
+        blob = local.adopt_file(source(b"content"))
+        local.verify(blob.sha256)
+        assert list((tmp_path / "blobs" / "tmp").iterdir()) == []
+
+    def test_a_missing_source_is_an_error_and_no_blob(self, store, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            store.adopt_file(tmp_path / "nowhere")
+
+
+def test_leftovers_of_killed_writers_are_swept_and_fresh_parts_are_not(local, tmp_path):
+    blob = local.put_bytes(b"content")
+    part = tmp_path / "blobs" / "tmp" / "put-killed"
+    part.write_bytes(b"half")
+    local.sweep()
+    assert part.exists()
+    local.sweep(older_than_seconds=-1)
+    assert not part.exists()
+    local.verify(blob.sha256)
 
 
 def test_a_blob_comes_in_chunks(local):
