@@ -15,11 +15,12 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from app.problem_kinds import KINDS
-from reco_core.errors import FieldError, PocketRecError
+from reco_core.errors import FieldError, PocketRecError, is_disk_full
 from registry.errors import InvalidName, RegistryError
 
 MEDIA_TYPE = "application/problem+json"
@@ -142,7 +143,8 @@ def install(app: FastAPI) -> None:
     async def on_problem(request: Request, error: Exception) -> Response:
         return render(request.url.path, trace_id_of(request), _translate(error))
 
-    for kind in (StarletteHTTPException, RequestValidationError, PocketRecError, RegistryError):
+    failures = (OSError, DBAPIError)  # of these only a full disk is answered here
+    for kind in (StarletteHTTPException, RequestValidationError, PocketRecError, RegistryError, *failures):
         app.add_exception_handler(kind, on_problem)
 
 
@@ -208,6 +210,8 @@ def _translate(error: Exception) -> Problem:
         return from_pocketrec(error)
     if isinstance(error, RegistryError):
         return _from_registry(error)
+    if is_disk_full(error):
+        return Problem("insufficient_storage", "The service's disk is full; nothing of the request was kept.")
     if not isinstance(error, StarletteHTTPException):
         raise error
     by_status = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}

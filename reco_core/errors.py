@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -99,6 +100,12 @@ class SizeBudgetImpossible(PocketRecError):
     code = "size_budget_impossible"
 
 
+class OutputExists(PocketRecError):
+    """The folder that a bundle is to be written to holds something already."""
+
+    code = "output_exists"
+
+
 class Diverged(PocketRecError):
     """The training loss became NaN or infinite."""
 
@@ -117,6 +124,12 @@ class CheckpointMismatch(PocketRecError):
     code = "checkpoint_mismatch"
 
 
+class InsufficientStorage(PocketRecError):
+    """The disk, or the user's share of it, is full."""
+
+    code = "insufficient_storage"
+
+
 class Interrupted(PocketRecError):
     """Training was asked to stop; its state is in the checkpoint written last."""
 
@@ -131,3 +144,29 @@ def error_from_dict(data: Mapping[str, Any]) -> PocketRecError:
     if cls is None:
         cls = type("PocketRecError", (PocketRecError,), {"code": data["code"]})
     return cls(data["message"], errors)
+
+
+# TensorFlow, Polars and the databases put the system's error into words only.
+_FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk is what `error`, or an error that it was made from, is about."""
+    return any(_says_full(one) for one in _chain(error))
+
+
+def _says_full(error: BaseException) -> bool:
+    if isinstance(error, PocketRecError):
+        return isinstance(error, InsufficientStorage)  # its message may quote a user's data
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(words in str(error) for words in _FULL_IN_WORDS)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__

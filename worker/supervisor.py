@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from reco_core.errors import InsufficientStorage, is_disk_full
 from registry import jobs
 from registry.errors import LeaseLost, RegistryError
 from worker import attempt_folder, outputs
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_DISK_FULL = InsufficientStorage(
+    "a disk of the service is full: of the worker's state_dir, or of the blob store. Free some space and try again; "
+    "the checkpoints that the job has kept stay"
+).as_dict()
 TICK_SECONDS = 0.2
 # A worker must be gone 20 s after SIGTERM, releasing its leases included.
 SHUTDOWN_STOP_SECONDS = 14.0
@@ -60,6 +65,8 @@ def run_attempt(runtime: Runtime, claim: Claim) -> bool:
                 except (LeaseLost, KeyboardInterrupt, SystemExit):
                     raise
                 except Exception as error:
+                    if is_disk_full(error):
+                        return _fail(lease, _DISK_FULL)
                     log.exception("attempt_broke")
                     return _lost(runtime, lease, _internal_error(error))
         except LeaseLost as error:
@@ -173,16 +180,14 @@ class _Attempt:
     def _typed_error(self, error: dict[str, Any], folder: Path, process: TrainerProcess) -> bool:
         if error["code"] == "internal_error":
             log.error("trainer_broke", message=error["message"], stderr=process.log_tail())
-        elif self._job.type == "validate_dataset":
+        elif self._job.type == "validate_dataset" and error["code"] != InsufficientStorage.code:
             self._lease.write(outputs.invalid_dataset(folder / "outputs", error))
             log.info("dataset_invalid", code=error["code"])
             return False
         return self._fail(error)
 
     def _fail(self, error: dict[str, Any]) -> bool:
-        self._lease.write(lambda session, claim: jobs.fail(session, claim, error))
-        log.info("job_failed", code=error["code"], message=error["message"])
-        return False
+        return _fail(self._lease, error)
 
     def _cancelled(self) -> bool:
         self._lease.write(jobs.cancelled)
@@ -194,6 +199,12 @@ class _Attempt:
         log.info("job_released")
         self._runtime.nudge([self._job.id])
         return False
+
+
+def _fail(lease: Lease, error: dict[str, Any]) -> bool:
+    lease.write(lambda session, claim: jobs.fail(session, claim, error))
+    log.info("job_failed", code=error["code"], message=error["message"])
+    return False
 
 
 def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any]) -> bool:

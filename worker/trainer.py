@@ -21,11 +21,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from reco_core.errors import CheckpointMismatch, Interrupted, PocketRecError
+from reco_core.errors import CheckpointMismatch, InsufficientStorage, Interrupted, PocketRecError, is_disk_full
 from reco_core.progress import JsonLinesReporter
 from worker import exit_status
 
@@ -45,15 +46,13 @@ def main(arguments: list[str]) -> int:
         run(job, folder, reporter, stop)
     except Interrupted:
         return exit_status.INTERRUPTED
-    except PocketRecError as error:
-        reporter.error(error)
-        return exit_status.ERROR
     except MemoryError:
-        traceback.print_exc()
+        _print_traceback()
         return exit_status.OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - the process ends here, and its supervisor needs to know why
-        traceback.print_exc()
-        reporter.error(InternalError(_in_short(error)))
+        reporter.error(typed(error))
+        if not isinstance(error, PocketRecError):
+            _print_traceback()
         return exit_status.ERROR
     return exit_status.RESULT
 
@@ -62,6 +61,15 @@ class InternalError(PocketRecError):
     """A fault of ours, not of the user's."""
 
     code = "internal_error"
+
+
+def typed(error: Exception) -> PocketRecError:
+    """`error` as it is reported. A full disk is named, also where a parser took it for a damaged file."""
+    if is_disk_full(error):
+        return InsufficientStorage(
+            "the worker's disk is full; free some space, or give the service a state_dir with more of it, and try again"
+        )
+    return error if isinstance(error, PocketRecError) else InternalError(_in_short(error))
 
 
 def take_over_stdout() -> TextIO:
@@ -141,6 +149,11 @@ def _on_sigterm(action: Callable[[], object]) -> None:
         action()
 
     signal.signal(signal.SIGTERM, handle)
+
+
+def _print_traceback() -> None:
+    with suppress(OSError):  # standard error is a file, and its disk may be full
+        traceback.print_exc()
 
 
 def _write_json(path: Path, value: Any) -> None:

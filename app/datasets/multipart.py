@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
@@ -74,17 +73,6 @@ async def receive(request: Request, folder: Path, max_bytes: int, file_parts: fr
     except Problem as problem:
         if problem.code != "request_timeout":
             await body.drain()
-        raise
-
-
-@contextmanager
-def full_disk_is_a_problem() -> Iterator[None]:
-    """Answer `insufficient_storage` where the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Problem("insufficient_storage", "The disk is full; nothing of the upload was kept.") from None
         raise
 
 

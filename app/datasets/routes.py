@@ -84,7 +84,7 @@ _FORM_SCHEMA: dict[str, Any] = {
 )
 async def create_dataset(request: Request, services: Wired, principal: Asker, response: Response) -> DatasetView:
     """Upload a log. It is streamed to disk, then validated by a job; poll the dataset until it is `ready`."""
-    with multipart.full_disk_is_a_problem(), upload.scratch_folder(services.settings.state_dir) as folder:
+    with upload.scratch_folder(services.settings.state_dir) as folder:
         form = await multipart.receive(request, folder, services.settings.max_upload_bytes, upload.FILE_PARTS)
         dataset = await run_in_threadpool(upload.store, services, principal, form)
     log_fields(request, dataset_id=dataset.id, job_id=dataset.validation_job_id)

@@ -65,6 +65,7 @@ def find(services: Services, principal: Principal, job_id: str) -> Job:
             "dataset_invalid",
             "dataset_too_small",
             "size_budget_impossible",
+            "insufficient_storage",
         ),
     },
 )
@@ -136,7 +137,7 @@ async def get_job(request: Request, services: Wired, principal: Asker, job_id: s
     response_model=JobView,
     responses={
         **ok("Cancelled, or on its way to be.", CANCELLING_EXAMPLE),
-        **problems("not_found", "job_finished", "validation_failed"),
+        **problems("not_found", "job_finished", "validation_failed", "insufficient_storage"),
     },
 )
 def cancel_job(request: Request, services: Wired, principal: Asker, job_id: str) -> JobView:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 
 from app.problem_kinds import KINDS
 from app.problems import MEDIA_TYPE, Problem, from_pydantic, pointer, recorded
 from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError, PocketRecError
-from registry.errors import BlobCorrupt, InvalidName, LeaseLost, NotFound
+from registry.errors import BlobCorrupt, BlobMissing, InvalidName, LeaseLost, NotFound
 
 
 def check(answer: Any, status: int, code: str) -> dict[str, Any]:
@@ -55,6 +58,14 @@ def test_a_trailing_slash_is_another_address(service: Any) -> None:
         (BlobCorrupt("damaged"), 500, "artifact_corrupt"),
         (LeaseLost("gone"), 500, "internal_error"),
         (RuntimeError("secret detail"), 500, "internal_error"),
+        (OSError(errno.EIO, "secret detail"), 500, "internal_error"),
+        (OSError(errno.ENOSPC, "secret detail"), 507, "insufficient_storage"),
+        (OperationalError("secret detail", {}, sqlite3.OperationalError("disk I/O error")), 500, "internal_error"),
+        (
+            OperationalError("secret detail", {}, sqlite3.OperationalError("database or disk is full")),
+            507,
+            "insufficient_storage",
+        ),
         (RecursionError(), 500, "internal_error"),
     ],
 )
@@ -87,6 +98,16 @@ def test_the_catalogue_explains_each_code(service: Any) -> None:
 def test_every_error_of_the_pipeline_has_a_kind() -> None:
     for error in PocketRecError.__subclasses__():
         assert error.code in KINDS, error
+
+
+def test_every_error_that_a_worker_or_the_registry_records_has_a_kind(service: Any) -> None:
+    recorded_by_the_worker = {"internal_error", "deadline_exceeded", "worker_lost", "out_of_memory", "trainer_died"}
+    missing_inputs = {BlobMissing.code, BlobCorrupt.code, NotFound.code}
+    assert recorded_by_the_worker | missing_inputs <= KINDS.keys()
+    uploaded = service.upload().json()
+    service.client.post(f"/v1/jobs/{uploaded['validation_job_id']}:cancel")
+    error = service.client.get(f"/v1/datasets/{uploaded['id']}").json()["error"]
+    assert service.client.get(error["type"]).json()["code"] == error["code"]
 
 
 def test_pointers_are_escaped() -> None:

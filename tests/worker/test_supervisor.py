@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -275,6 +276,35 @@ def test_a_bundle_that_contradicts_its_manifest_is_never_published(service, fake
     assert job.result is None
     with service.database.read() as session:
         assert models.version_of_job(session, job_id) is None
+
+
+def full_disk(*_args):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("broken", ["fetch", "put_file", "adopt_file"])
+def test_a_full_disk_at_any_step_fails_the_job_and_publishes_nothing(service, fake_trainer, monkeypatch, broken):
+    job_id = service.train_job()
+    runtime = service.runtime(fake_trainer('checkpoint(1, "state")\ntime.sleep(0.5)\nbundle("model")'))
+    monkeypatch.setattr(service.blobs, broken, full_disk)
+    slot.work(runtime, job_id)
+    job = service.job(job_id)
+    assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "insufficient_storage")
+    assert "Free some space" in job.error["message"]
+    with service.database.read() as session:
+        assert models.version_of_job(session, job_id) is None
+    assert list(runtime.attempts_dir.iterdir()) == []
+
+
+def test_a_full_disk_is_no_verdict_on_a_dataset(service, fake_trainer):
+    dataset_id, job_id = service.upload("user_id,item_id\n")
+    body = 'say("error", code="insufficient_storage", message="full", errors=[])\nsys.exit(2)'
+    slot.work(service.runtime(fake_trainer(body)), job_id)
+    assert service.job(job_id).status == "failed"
+    with service.database.read() as session:
+        dataset = datasets.get(session, dataset_id)
+    assert (dataset.status, dataset.error["code"]) == ("invalid", "insufficient_storage")
+    assert dataset.upload
 
 
 def test_a_missing_input_fails_the_job_with_its_code(service, fake_trainer):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +21,14 @@ CSV = "user_id,item_id,timestamp\n" + "".join(
 )
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, stderr: Any = subprocess.PIPE) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "worker.trainer", str(folder)],
         cwd=folder,
         env=clean_environment(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
     )
 
 
@@ -88,6 +89,22 @@ def test_an_unexpected_exception_is_an_internal_error_with_its_traceback_on_stan
     assert status == 2
     assert messages[-1]["code"] == "internal_error"
     assert "Traceback" in errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_full_disk_is_a_typed_error_even_where_standard_error_is_on_it_too(attempt):
+    folder = attempt(VALIDATE, CSV)
+    (folder / "outputs" / "report.json").symlink_to("/dev/full")
+    with Path("/dev/full").open("w") as full:
+        process = start(folder, stderr=full)
+        assert process.stdout is not None
+        said = [json.loads(line) for line in process.stdout.read().splitlines()]
+        status = process.wait(20)
+        process.stdout.close()
+    assert status == 2
+    assert said[-1]["event"] == "error"
+    assert said[-1]["code"] == "insufficient_storage"
+    assert "free some space" in said[-1]["message"]
 
 
 def test_prints_of_libraries_do_not_reach_the_json_channel(tmp_path):

@@ -120,7 +120,7 @@ def test_a_full_disk_is_said(service: Any, monkeypatch: pytest.MonkeyPatch) -> N
     def full(_path: Path) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(service.blobs, "put_file", full)
+    monkeypatch.setattr(service.blobs, "adopt_file", full)
     answer = service.upload()
     assert (answer.status_code, answer.json()["code"]) == (507, "insufficient_storage")
     assert leftovers(service) == []
