@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from reco_core.errors import ConfigInvalid, Interrupted, PocketRecError
 from reco_core.progress import JsonLinesReporter
 
@@ -45,7 +47,11 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     from reco_core import config, datasets
 
     settings = config.load_file(options.config) if options.config else config.load({"preset": options.preset})
-    spec = datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
+    try:
+        spec = datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigInvalid(f"--spec or --format is not valid: {'; '.join(faults)}") from None
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reco_core.errors import OutputExists
 from reco_core.examples import Vocabulary
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; any fixed time would do
 FORMAT_VERSION = 1
+_ITEM_FIELDS = ("index", "id", "title", "count")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def write(
         details: further fields of the manifest (signatures, config, versions, ...).
 
     Raises:
-        FileExistsError: `folder` is there already and is not empty.
+        OutputExists: `folder` is there already and is not empty.
     """
     require_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -82,10 +85,10 @@ def require_free(folder: Path) -> None:
     """Check that a bundle may be written to `folder`.
 
     Raises:
-        FileExistsError: something is there already.
+        OutputExists: something is there already.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is there already and not an empty folder; choose another or remove it")
+        raise OutputExists(f"{folder} is there already and is not an empty folder; choose another or remove it")
 
 
 def describe(path: Path, root: Path) -> dict[str, Any]:
@@ -114,7 +117,9 @@ def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
     _write_lines(folder / "vocabulary" / "items.txt", vocabulary.item_ids)
     attribute = vocabulary.attribute
     if attribute is not None:
-        _write_lines(folder / "vocabulary" / f"{attribute.name}.txt", attribute.values)
+        name = feature_name(attribute.name)
+        # a value may hold line breaks, and line n is the value of index n
+        _write_lines(folder / "vocabulary" / f"{name}.txt", tuple(" ".join(v.split()) for v in attribute.values))
     items = []
     for index in range(1, vocabulary.size + 1):
         item: dict[str, Any] = {
@@ -125,10 +130,17 @@ def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
         }
         if attribute is not None:
             own = attribute.indices[attribute.offsets[index] : attribute.offsets[index + 1]]
-            item[attribute.name] = [attribute.values[value] for value in own]
+            item[name] = [attribute.values[value] for value in own]
         items.append(item)
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
     (folder / "items.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8", newline="\n")
+
+
+def feature_name(column: str) -> str:
+    """An attribute's column name as a file name and JSON key; it comes from the data, so it may be anything."""
+    # "../genres" -> genres; "items" -> item_items, since vocabulary/items.txt is taken
+    name = re.sub(r"\W+", "_", column).strip("_") or "attribute"
+    return f"item_{name}" if name in (*_ITEM_FIELDS, "items") else name
 
 
 def _write_lines(path: Path, lines: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ def run(
         DatasetTooSmall, ConfigInvalid, SizeBudgetImpossible: before any training.
         Diverged, Interrupted, CheckpointMismatch: from training.
         ParityFailed: the exported file doesn't rank as the model does.
-        FileExistsError: `out` is there and not empty.
+        OutputExists: `out` is there and not empty.
     """
     reporter = reporter or SilentReporter()
     bundle.require_free(out)

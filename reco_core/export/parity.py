@@ -93,11 +93,8 @@ def _unequal_beyond_ties(
     rows = np.flatnonzero((file != keras).any(axis=1))
     if len(rows) == 0:
         return 0
-    positions = np.flatnonzero(np.isin(example_set.validation.users, evaluation.example_users))[rows]
-    validation = example_set.validation
-    scores = keras_scorer(
-        HistoryBatch.of(example_set.timelines, Examples(validation.users[positions], validation.labels[positions]))
-    )
+    ranked = evaluation.examples_ranked
+    scores = keras_scorer(HistoryBatch.of(example_set.timelines, Examples(ranked.users[rows], ranked.labels[rows])))
     theirs = np.take_along_axis(scores, file[rows].astype(np.intp), axis=1)
     own = np.take_along_axis(scores, keras[rows].astype(np.intp), axis=1)
     tolerance = _TIE * np.maximum(np.abs(own).max(axis=1, keepdims=True), 1.0)

@@ -109,7 +109,7 @@ class ServingModule(tf.Module):
             # over-fetch, compare, take the best of what is left: cheaper than a scatter over all items
             hit = tf.equal(ids[:, :, None], tf.concat(banned, axis=1)[:, None, :])  # [1, candidates, L + E]
             excluded = tf.reduce_any(hit, axis=2)
-            values = tf.where(excluded, EMPTY_SCORE, values)
+            values = _emptied(values, excluded)
             ids = tf.where(excluded, 0, ids)
             values, kept = tf.math.top_k(values, k=shape.top_k)
             ids = tf.gather(ids, kept, batch_dims=1)
@@ -123,3 +123,9 @@ class ServingModule(tf.Module):
         # the whole table, so that gather and product share one constant; padding's column is cut off
         products = tf.matmul(self._context(history), self.table, transpose_b=True)  # [1, V + 1]
         return products[:, 1:] + self.bias
+
+
+def _emptied(values: Any, excluded: Any) -> Any:
+    """`EMPTY_SCORE` where `excluded`. By way of integers: the float16 variant would round the constant to -65504."""
+    bits = int(np.float32(EMPTY_SCORE).view(np.int32))
+    return tf.bitcast(tf.where(excluded, bits, tf.bitcast(values, tf.int32)), tf.float32)

@@ -1,0 +1,24 @@
+"""Ready-made files of models that were never trained, where ranks don't matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reco_core.examples import Vocabulary
+
+
+@pytest.fixture
+def export_untrained(tensorflow_runtime, make_config, tmp_path) -> Any:
+    """`export_untrained(items, encoder="bow", **sections) -> (config, model, ExportedFiles)`, weights by seed."""
+    from reco_core import export, model
+
+    def make(items: int, encoder: str = "bow", folder: str = "files", **sections: Any) -> Any:
+        config = make_config(encoder, **sections)
+        names = ("<pad>", *map(str, range(1, items + 1)))
+        built = model.build(config, Vocabulary(names, np.ones(items + 1, np.int64), (None,) * (items + 1), None))
+        return config, built, export.export(config, built, items, tmp_path / folder)
+
+    return make
