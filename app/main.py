@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from app import logs, openapi, problems
+from app import openapi, problems
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
@@ -22,6 +22,7 @@ from app.queue import Nudge, Publisher, publisher
 from app.security import LoopbackHostOnly, check_binding
 from app.settings import ApiSettings
 from app.system import routes as system_routes
+from registry import logs
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings

@@ -29,11 +29,14 @@ class TrainerProcess:
     def __init__(self, command: Sequence[str], attempt_dir: Path) -> None:
         """Start `command` with `attempt_dir` as its last argument; standard error goes to `trainer.log` in there."""
         self.log_path = attempt_dir / "trainer.log"
+        scratch = attempt_dir / "tmp"
+        scratch.mkdir()
         with self.log_path.open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, str(attempt_dir)],
                 cwd=attempt_dir,
-                env=clean_environment(os.environ),
+                # What libraries leave in TMPDIR when they are killed goes with the attempt's folder.
+                env=clean_environment(os.environ) | {"TMPDIR": str(scratch)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

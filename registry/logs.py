@@ -1,4 +1,4 @@
-"""Log lines of the API: JSON on standard error, or for people where that is a terminal."""
+"""Log lines of all processes: JSON on standard error, or for people where that is a terminal."""
 
 from __future__ import annotations
 
