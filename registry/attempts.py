@@ -100,8 +100,12 @@ def cancelled(session: Session, claim: Claim) -> Job:
 def release(session: Session, claim: Claim) -> Job:
     """Give the job back because this worker is shutting down: another may take it at once. The attempt counts nothing.
 
-    The claim is stale afterwards. Nudge the queue after the commit.
+    One that was asked to cancel becomes `cancelled` instead. The claim is stale afterwards. Nudge the queue after the
+    commit.
     """
+    cancelled = finish(session, _asked_to_cancel(claim), "cancelled")
+    if cancelled is not None:
+        return cancelled
     moment = now(session)
     count = _jobs.c.attempts_without_progress
     job = _let_go(session, claim, attempts_without_progress=_if(count > 0, count - 1, 0))
@@ -115,8 +119,12 @@ def attempt_lost(
     """The trainer died (killed, out of memory) while its supervisor lives: another attempt follows, or the job fails.
 
     It fails with `worker_lost` after `max_attempts_without_progress` attempts in a row without progress; else it can be
-    claimed at once. Tell by `is_terminal`. The claim is stale afterwards. `error` is `{code, message, ...}`.
+    claimed at once. One that was asked to cancel becomes `cancelled` instead: nobody may claim it. Tell by
+    `is_terminal`. The claim is stale afterwards. `error` is `{code, message, ...}`.
     """
+    cancelled = finish(session, _asked_to_cancel(claim), "cancelled", lost=True)
+    if cancelled is not None:
+        return cancelled
     spent = and_(held(claim), _jobs.c.attempts_without_progress >= max_attempts_without_progress)
     failed = finish(session, spent, "failed", error=worker_lost(max_attempts_without_progress, error), lost=True)
     if failed is not None:
@@ -138,6 +146,10 @@ def worker_lost(attempts: int, last: Mapping[str, Any] | None = None) -> Json:
     if last is not None:
         message += f" The last one: {last.get('message', last.get('code', 'unknown'))}"
     return {"code": "worker_lost", "message": message, "errors": []}
+
+
+def _asked_to_cancel(claim: Claim) -> ColumnElement[bool]:
+    return and_(held(claim), _jobs.c.cancel_requested_at.is_not(None))
 
 
 def _let_go(session: Session, claim: Claim, **values: Any) -> Job:

@@ -77,6 +77,8 @@ class Lease:
     def _beat(self) -> None:
         pause = self._heartbeat_seconds
         while not self._closed.wait(pause):
+            if self.lost.is_set():
+                return  # given up, after a long freeze say; renewing it would keep the job from others
             pause = self._heartbeat_seconds
             asked_at = time.monotonic()
             try:

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-def reap_once(runtime: Runtime) -> leases.Reaped:
-    """One pass: at most as many messages as this worker has slots, oldest job first."""
+def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> leases.Reaped:
+    """One pass: at most as many messages as this worker has slots, oldest job first.
+
+    `republish_seconds` replaces the setting of that name.
+    """
     settings = runtime.settings
     with runtime.database.write() as session:
         found = leases.reap(
             session,
             limit=settings.slots,
-            republish_seconds=settings.republish_seconds,
+            republish_seconds=settings.republish_seconds if republish_seconds is None else republish_seconds,
             max_attempts_without_progress=settings.max_attempts_without_progress,
         )
     if found.publish or found.cancelled or found.failed:
@@ -69,9 +72,12 @@ class Reaper(threading.Thread):
 
     def run(self) -> None:
         """Never ends by itself: without this thread a lost message would be a lost job."""
+        # While no worker ran there may have been no broker either, so at first even the newest messages may be lost.
+        republish_seconds: float | None = 0.0
         while True:
             try:
-                reap_once(self._runtime)
+                reap_once(self._runtime, republish_seconds=republish_seconds)
+                republish_seconds = None
                 self._watchdog.look()
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])

@@ -195,9 +195,10 @@ class _Attempt:
         return False
 
     def _release(self) -> bool:
-        self._lease.write(jobs.release)
-        log.info("job_released")
-        self._runtime.nudge([self._job.id])
+        job = self._lease.write(jobs.release)
+        log.info("job_released", status=job.status)
+        if not job.is_terminal:
+            self._runtime.nudge([job.id])
         return False
 
 

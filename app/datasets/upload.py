@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.datasets.multipart import Form, ReceivedFile, safe_name
@@ -41,8 +41,9 @@ def sweep(state_dir: Path) -> None:
     root = state_dir / "uploads"
     if root.is_dir():
         for folder in root.iterdir():
-            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # its upload has just ended, or somebody else sweeps too
+                if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def store(services: Services, principal: Principal, form: Form) -> Dataset:

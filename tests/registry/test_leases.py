@@ -97,6 +97,17 @@ class TestClaim:
 
 
 class TestRelease:
+    @pytest.mark.parametrize(("let_go", "outcome"), [("release", "cancelled"), ("attempt_lost", "lost")])
+    def test_one_that_was_asked_to_cancel_ends_there(self, world, let_go, outcome):
+        claim = world.claim(world.job().id)
+        world.write(jobs.request_cancel, claim.job_id)
+        arguments = [ERROR] if let_go == "attempt_lost" else []
+        job = world.write(getattr(jobs, let_go), claim, *arguments)
+        assert (job.status, job.is_terminal) == ("cancelled", True)
+        assert world.get(claim.job_id) == job
+        assert [attempt.outcome for attempt in world.read(jobs.list_attempts, claim.job_id)] == [outcome]
+        assert world.read(events.list_after, claim.job_id)[-1].type == "job.cancelled"
+
     def test_a_released_job_can_be_taken_at_once_and_nothing_is_counted(self, world):
         job = world.job()
         for number in range(1, 8):

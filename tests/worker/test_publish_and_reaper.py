@@ -11,7 +11,7 @@ from registry import leases
 from registry.broker_address import QUEUE
 from worker import publish, tasks
 from worker.celery_app import make_app
-from worker.reaper import Watchdog, reap_once
+from worker.reaper import Reaper, Watchdog, reap_once
 
 JOB = "job_" + "0" * 32
 
@@ -64,6 +64,17 @@ def test_the_reaper_publishes_jobs_of_silent_workers(service):
         leases.claim(session, job_id=job_id, worker="silent", lease_seconds=0.05)
     time.sleep(0.15)
     assert list(reap_once(service.runtime()).publish) == [job_id]
+
+
+def test_a_worker_that_starts_publishes_even_the_newest_rows(service, wait_until):
+    job_id = service.train_job()
+    runtime = service.runtime(republish_seconds=3600, reaper_seconds=3600)
+    reaper = Reaper(runtime)
+    reaper.start()
+    wait_until(lambda: job_id in service.nudged)
+    runtime.stopping.set()
+    reaper.join(5)
+    assert not reaper.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""What a lease does by itself, in its own thread."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from registry.errors import LeaseLost
+from worker.lease import Lease
+
+
+def lease_of(service, job_id: str) -> Lease:
+    return Lease(service.database, service.claim(job_id, 60), heartbeat_seconds=0.05, lease_seconds=60)
+
+
+def test_it_is_renewed_while_it_is_held(service, wait_until):
+    job_id = service.train_job()
+    with lease_of(service, job_id):
+        first = service.job(job_id).lease_until
+        wait_until(lambda: service.job(job_id).lease_until > first)
+
+
+def test_it_is_not_renewed_once_its_holder_has_given_up(service):
+    job_id = service.train_job()
+    with lease_of(service, job_id) as lease:
+        lease.lost.set()
+        with pytest.raises(LeaseLost):
+            lease.check()
+        given_up = service.job(job_id).lease_until
+        time.sleep(0.3)
+        assert service.job(job_id).lease_until <= given_up
