@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Full, Queue
@@ -24,6 +24,10 @@ log = structlog.get_logger("pocketrec.queue")
 
 class NoBroker(RuntimeError):
     """No broker URL is set, and no embedded broker runs for the state folder."""
+
+
+class MessagesEvicted(RuntimeError):
+    """The broker throws messages away when its memory is full."""
 
 
 class Publisher:
@@ -56,6 +60,8 @@ class Publisher:
         to = _connection(self._find_url())
         with Connection(to.url, transport=to.transport, transport_options=to.options, connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
+            if to.is_redis:
+                _require_no_eviction(connection.default_channel.client.info("memory"))
 
     def close(self) -> None:
         """Send what waits, for at most a second, and end the thread."""
@@ -105,6 +111,14 @@ def _connection(broker_url: str) -> broker_address.Connection:
 
     to = broker_address.connection_to(broker_url)
     return replace(to, options=to.options | {"socket_connect_timeout": 2, "socket_timeout": 5}) if to.is_redis else to
+
+
+def _require_no_eviction(memory: Mapping[str, Any]) -> None:
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if int(memory.get("maxmemory", 0)) > 0 and policy != "noeviction":
+        raise MessagesEvicted(
+            f"the broker drops messages when its memory is full (maxmemory-policy {policy}); set it to noeviction"
+        )
 
 
 def _celery(broker_url: str) -> Any:

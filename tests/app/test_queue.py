@@ -45,6 +45,11 @@ def test_a_nudge_reaches_the_embedded_broker_that_the_worker_started(tmp_path: P
         client = redis.Redis(unix_socket_path=str(socket_of(running.url)))
         key = KEY_PREFIX + QUEUE
         assert _wait_for(lambda: client.llen(key) == 2)
+        client.config_set("maxmemory", "100mb")
+        publisher.check()
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(queue.MessagesEvicted, match="set it to noeviction"):
+            publisher.check()
         assert {_job_id(json.loads(message)) for message in client.lrange(key, 0, -1)} == {"job_1", "job_2"}
         client.close()
         publisher.close()
