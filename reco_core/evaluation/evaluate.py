@@ -42,7 +42,7 @@ class Evaluation:
     """How a scorer ranks one split. Arrays run over its examples, in their order."""
 
     split: Split
-    example_users: NDArray[np.int32]
+    examples_ranked: Examples  # all of the split, or those that `at_most` drew
     ranks: NDArray[np.int64]  # from 1; number of items + 1 for a miss at any k
     top: NDArray[np.int32] | None  # [examples, 10] best items first, 0 where candidates run out; None: not asked for
     metrics: Mapping[str, Metric]
@@ -60,6 +60,11 @@ class Evaluation:
     def users(self) -> int:
         """Number of different users among them."""
         return len(np.unique(self.example_users))
+
+    @property
+    def example_users(self) -> NDArray[np.int32]:
+        """The user of each example."""
+        return self.examples_ranked.users
 
     def __getitem__(self, metric: str) -> float:
         """The value of a metric, such as `evaluation["ndcg@10"]`."""
@@ -104,7 +109,7 @@ def evaluate(
     metrics, parts = _summarise(example_set, examples, ranked, tuple(metric_names(ks)), bootstrap_samples, seed)
     return Evaluation(
         split=split,
-        example_users=examples.users,
+        examples_ranked=examples,
         ranks=ranked.ranks,
         top=ranked.top,
         metrics=metrics,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,11 +20,9 @@ from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
 from reco_core.training.batches import TrainingExamples
 from reco_core.training.checkpoint import Arrays, Checkpoint, Progress, read_checkpoint, write_checkpoint
-from reco_core.training.losses import full_softmax
 from reco_core.training.optimizer import build_optimizer
+from reco_core.training.steps import CompiledSteps
 
-# One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
-_CALL_SECONDS = 0.25
 MOST_VALIDATION_EXAMPLES = 10_000
 
 
@@ -112,7 +109,7 @@ class _Run:
         self.progress = Progress()
         self.best: Arrays = ()
         self.last_saved = time.monotonic()
-        self.calls = _CompiledSteps(config, model, self.optimizer, self.data)
+        self.calls = CompiledSteps(config, model, self.optimizer, self.data)
 
     def restore(self, path: Path) -> None:
         shapes = {"model": _shapes(self.weights), "optimizer": _shapes(self.optimizer.variables)}
@@ -123,22 +120,20 @@ class _Run:
         self.reporter.log(f"resuming after epoch {self.progress.epoch}, step {self.progress.step}")
 
     def to_the_end(self) -> TrainedModel:
-        first, began = self.progress.epoch, time.monotonic()
-        self.calls.warm_up()
-        compiled = time.monotonic()
+        began = time.monotonic()
         while not self.progress.finished:
             self.epoch()
-        seconds = time.monotonic() - compiled
-        self.reporter.log(f"training took {seconds:.1f} s, compiling {compiled - began:.1f} s")
+        if self.calls.first_call_seconds is not None:
+            seconds = time.monotonic() - began
+            self.reporter.log(f"training took {seconds:.1f} s, {self.calls.first_call_seconds:.1f} s of it to compile")
         _assign(self.weights, self.best)
-        own_epochs = self.progress.epoch - first
         return TrainedModel(
             model=self.model,
             epochs=self.progress.epoch,
             best_epoch=self.progress.best_epoch,
             validation_ndcg=self.progress.best_value,
             examples=self.data.count,
-            examples_per_second=self.calls.examples_per_second if own_epochs else None,
+            examples_per_second=self.calls.examples_per_second,
         )
 
     def epoch(self) -> None:
@@ -219,59 +214,6 @@ class _Run:
         left = max(0, last_epoch * self.data.steps - done) * self.data.batch_size
         eta = left / rate if rate else None
         self.reporter.progress(done, training.max_epochs * self.data.steps, "steps", eta)
-
-
-class _CompiledSteps:
-    """Several steps per call of a compiled function; how many never changes the result."""
-
-    def __init__(self, config: JobConfig, model: DualEncoder, optimizer: Any, data: TrainingExamples) -> None:
-        self.data = data
-        self.steps_per_call = 1
-        self._seconds = 0.0
-        self._steps = 0
-        variables = model.trainable_variables
-        smoothing = config.training.label_smoothing
-
-        @tf.function(jit_compile=True)
-        def step(rows: Any, number: Any) -> Any:
-            batch = data.gather(rows)
-            with tf.GradientTape() as tape:
-                scores = model.scores(batch.history, (tf.constant(config.seed % 2**31), number))
-                loss = full_softmax(scores, batch.labels, batch.weights, smoothing)
-            optimizer.apply(tape.gradient(loss, variables), variables)
-            return loss
-
-        @tf.function
-        def steps(order: Any, first: Any, last: Any, number: Any) -> Any:
-            losses = tf.TensorArray(tf.float32, size=last - first)
-            for i in tf.range(first, last):
-                losses = losses.write(i - first, step(order[i], number + i))
-            return losses.stack()
-
-        self._run = steps
-
-    @property
-    def examples_per_second(self) -> float | None:
-        """Over all steps of this process, compilation not counted."""
-        return self._steps * self.data.batch_size / self._seconds if self._seconds else None
-
-    def warm_up(self) -> None:
-        """Compile, without a step."""
-        order = tf.constant(np.full((1, self.data.batch_size), -1, np.int32))
-        self._run.get_concrete_function(order, tf.constant(0), tf.constant(1), tf.constant(0))
-
-    def run(self, order: Any, epoch: int, first: int) -> NDArray[np.float32]:
-        """Losses of the next steps of the epoch."""
-        last = min(self.data.steps, first + self.steps_per_call)
-        began = time.monotonic()
-        number = tf.constant(epoch * self.data.steps)
-        losses: NDArray[np.float32] = self._run(order, tf.constant(first), tf.constant(last), number).numpy()
-        seconds = time.monotonic() - began
-        if self._steps or self.steps_per_call > 1:
-            self._seconds += seconds
-            self._steps += len(losses)
-        self.steps_per_call = max(1, math.ceil(len(losses) * _CALL_SECONDS / max(seconds, 1e-6)))
-        return losses
 
 
 def _values(variables: list[Any]) -> Arrays:

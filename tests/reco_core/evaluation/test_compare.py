@@ -5,11 +5,12 @@ import pytest
 from numpy.typing import NDArray
 
 from reco_core.evaluation import Evaluation, compare
+from reco_core.examples import Examples
 
 
 def ranked(ranks: NDArray[np.int64], users: NDArray[np.int32] | None = None) -> Evaluation:
     rows = np.arange(len(ranks), dtype=np.int32) if users is None else users
-    return Evaluation("test", rows, ranks, None, {}, {}, 0.0, 0, 0)
+    return Evaluation("test", Examples(rows, np.arange(len(ranks))), ranks, None, {}, {}, 0.0, 0, 0)
 
 
 RANKS = np.random.default_rng(0).integers(1, 40, 2000)

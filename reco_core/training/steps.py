@@ -1,0 +1,73 @@
+"""Training steps, compiled once: batch, gradient and update in one XLA program, several of them per call."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from reco_core.config import JobConfig
+from reco_core.model import DualEncoder
+from reco_core.training.batches import TrainingExamples
+from reco_core.training.losses import full_softmax
+
+# One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
+_CALL_SECONDS = 0.25
+
+
+class CompiledSteps:
+    """Several steps per call of a compiled function; how many never changes the result."""
+
+    def __init__(self, config: JobConfig, model: DualEncoder, optimizer: Any, data: TrainingExamples) -> None:
+        self.data = data
+        self.steps_per_call = 1
+        self.first_call_seconds: float | None = None  # a single step, and the compilation
+        self._seconds = 0.0
+        self._steps = 0
+        variables = model.trainable_variables
+        smoothing = config.training.label_smoothing
+
+        @tf.function(jit_compile=True)
+        def step(rows: Any, number: Any) -> Any:
+            batch = data.gather(rows)
+            with tf.GradientTape() as tape:
+                scores = model.scores(batch.history, (tf.constant(config.seed % 2**31), number))
+                loss = full_softmax(scores, batch.labels, batch.weights, smoothing)
+            optimizer.apply(tape.gradient(loss, variables), variables)
+            return loss
+
+        scalar = tf.TensorSpec([], tf.int32)
+
+        # the number of steps in an epoch is left open, so that nothing is traced twice
+        @tf.function(input_signature=[tf.TensorSpec([None, data.batch_size], tf.int32), scalar, scalar, scalar])
+        def steps(order: Any, first: Any, last: Any, number: Any) -> Any:
+            losses = tf.TensorArray(tf.float32, size=last - first)
+            for i in tf.range(first, last):
+                losses = losses.write(i - first, step(order[i], number + i))
+            return losses.stack()
+
+        self._run = steps
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Over all steps of this process, compilation not counted."""
+        return self._steps * self.data.batch_size / self._seconds if self._seconds else None
+
+    def run(self, order: Any, epoch: int, first: int) -> NDArray[np.float32]:
+        """Losses of the next steps of the epoch."""
+        last = min(self.data.steps, first + self.steps_per_call)
+        began = time.monotonic()
+        number = tf.constant(epoch * self.data.steps)
+        losses: NDArray[np.float32] = self._run(order, tf.constant(first), tf.constant(last), number).numpy()
+        seconds = time.monotonic() - began
+        if self.first_call_seconds is None:
+            self.first_call_seconds = seconds
+        else:
+            self._seconds += seconds
+            self._steps += len(losses)
+            self.steps_per_call = max(1, math.ceil(len(losses) * _CALL_SECONDS / max(seconds, 1e-6)))
+        return losses
