@@ -44,8 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
-    from reco_core import config, datasets
+    from reco_core import bundle, config, datasets
 
+    bundle.require_free(options.out)  # before seconds are spent on anything else
     settings = config.load_file(options.config) if options.config else config.load({"preset": options.preset})
     try:
         spec = datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})

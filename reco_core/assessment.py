@@ -155,9 +155,12 @@ def _default_variant(
         fitting = [name for name in shipped if files.variants[name].bytes <= budget]
         if not fitting:
             smallest = min(files.variants[name].bytes for name in shipped)
+            refused = [name for name, file in files.variants.items() if name not in shipped and file.bytes <= budget]
+            more = "" if "dynamic_int8" in files.variants else ", or add dynamic_int8 to export.variants"
             detail = (
-                f"the smallest variant takes {smallest:,} bytes, but export.max_bytes is {budget:,}; "
-                "raise it, lower model.embedding_dim, or add dynamic_int8 to export.variants"
+                f"the smallest variant that may ship takes {smallest:,} bytes, but export.max_bytes is {budget:,}; "
+                + "".join(f"{name} would fit, but ranks too unlike the trained model; " for name in refused)
+                + f"raise it or lower model.embedding_dim{more}"
             )
             raise SizeBudgetImpossible(detail, [FieldError("/export/max_bytes", "size_budget_impossible", detail)])
         return max(fitting, key=lambda name: (rankings.validation[name]["ndcg@10"], -files.variants[name].bytes))
