@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, insert
@@ -114,13 +115,18 @@ def release(session: Session, claim: Claim) -> Job:
 
 
 def attempt_lost(
-    session: Session, claim: Claim, error: Mapping[str, Any], *, max_attempts_without_progress: int = 3
+    session: Session,
+    claim: Claim,
+    error: Mapping[str, Any],
+    *,
+    max_attempts_without_progress: int = 3,
+    pause_seconds: float = 0,
 ) -> Job:
     """The trainer died (killed, out of memory) while its supervisor lives: another attempt follows, or the job fails.
 
     It fails with `worker_lost` after `max_attempts_without_progress` attempts in a row without progress; else it can be
-    claimed at once. One that was asked to cancel becomes `cancelled` instead: nobody may claim it. Tell by
-    `is_terminal`. The claim is stale afterwards. `error` is `{code, message, ...}`.
+    claimed, at once or after `pause_seconds`. One that was asked to cancel becomes `cancelled` instead: nobody may
+    claim it. Tell by `is_terminal`. The claim is stale afterwards. `error` is `{code, message, ...}`.
     """
     cancelled = finish(session, _asked_to_cancel(claim), "cancelled", lost=True)
     if cancelled is not None:
@@ -130,7 +136,7 @@ def attempt_lost(
     if failed is not None:
         return failed
     moment = now(session)
-    job = _let_go(session, claim)
+    job = _let_go(session, claim, pause_seconds)
     end_attempt(session, job, moment, "lost", error)
     return announce(
         session, job, "job.attempt_ended", {"attempt": job.attempt, "outcome": "lost", "error": dict(error)}
@@ -152,12 +158,11 @@ def _asked_to_cancel(claim: Claim) -> ColumnElement[bool]:
     return and_(held(claim), _jobs.c.cancel_requested_at.is_not(None))
 
 
-def _let_go(session: Session, claim: Claim, **values: Any) -> Job:
-    """End the lease now and raise the fence, or a late heartbeat of the same claim would revive it."""
+def _let_go(session: Session, claim: Claim, pause_seconds: float = 0, **values: Any) -> Job:
+    """End the lease soon and raise the fence, or a late heartbeat of the same claim would revive it."""
     moment = now(session)
-    return fenced(
-        session, claim, moment, lease_until=moment, fence=_jobs.c.fence + 1, worker=None, progress=None, **values
-    )
+    values |= {"lease_until": moment + timedelta(seconds=pause_seconds), "worker": None, "progress": None}
+    return fenced(session, claim, moment, fence=_jobs.c.fence + 1, **values)
 
 
 def _ended(session: Session, claim: Claim, job: Job | None) -> Job:

@@ -22,7 +22,7 @@ from celery.worker import WorkController, state
 
 from registry.broker_address import without_password
 from registry.settings import Settings
-from worker import attempt_folder, broker, logs, tasks
+from worker import broker, logs, tasks
 from worker.celery_app import make_app
 from worker.reaper import Reaper
 from worker.runtime import Runtime
@@ -56,9 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: bool) -> int:
     app = make_app(settings)
     runtime = Runtime.open(settings, app)
-    runtime.database.migrate()
-    attempt_folder.sweep(runtime.attempts_dir)
-    runtime.blobs.sweep()
+    runtime.make_ready()
     tasks.register(app, runtime)
     _stop_on_signals(runtime)
     if die_with_parent:

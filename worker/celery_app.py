@@ -65,7 +65,7 @@ def _for_command_line() -> Celery:
     tasks.register(app, runtime)
 
     def start(**_kwargs: object) -> None:
-        runtime.database.migrate()
+        runtime.make_ready()
         Reaper(runtime).start()
 
     def stop(**_kwargs: object) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from registry.blobs import BlobStore
 from registry.database import Database
-from worker import publish
+from worker import attempt_folder, publish
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -43,6 +43,12 @@ class Runtime:
     def open(cls, settings: Settings, app: Celery | None = None) -> Runtime:
         """Connect to the database and the blob store that the settings name."""
         return cls(settings, Database(settings.database_url), BlobStore(settings.blob_url), app)
+
+    def make_ready(self) -> None:
+        """Bring the schema up to date, and remove what killed workers left behind."""
+        self.database.migrate()
+        attempt_folder.sweep(self.attempts_dir)
+        self.blobs.sweep()
 
     @property
     def attempts_dir(self) -> Path:

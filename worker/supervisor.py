@@ -21,7 +21,9 @@ from worker.process import TrainerProcess, describe_death
 from worker.recorder import Recorder
 
 if TYPE_CHECKING:
-    from registry.records import Claim
+    from sqlalchemy.orm import Session
+
+    from registry.records import Claim, Job
     from worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -68,7 +70,9 @@ def run_attempt(runtime: Runtime, claim: Claim) -> bool:
                     if is_disk_full(error):
                         return _fail(lease, _DISK_FULL)
                     log.exception("attempt_broke")
-                    return _lost(runtime, lease, _internal_error(error))
+                    # Unless it is the trainer's fault, a store may be away, and would be for attempts made at once.
+                    pause = 0 if isinstance(error, outputs.OutputsCorrupt) else settings.reaper_seconds
+                    return _lost(runtime, lease, _internal_error(error), pause_seconds=pause)
         except LeaseLost as error:
             log.warning("lease_lost", reason=error.message)
         except Exception:
@@ -208,14 +212,18 @@ def _fail(lease: Lease, error: dict[str, Any]) -> bool:
     return False
 
 
-def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any]) -> bool:
+def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any], *, pause_seconds: float = 0) -> bool:
     """The attempt is lost: the job goes on with another one, unless too many in a row got no further."""
     limit = runtime.settings.max_attempts_without_progress
-    job = lease.write(
-        lambda session, claim: jobs.attempt_lost(session, claim, error, max_attempts_without_progress=limit)
-    )
+
+    def record(session: Session, claim: Claim) -> Job:
+        return jobs.attempt_lost(
+            session, claim, error, max_attempts_without_progress=limit, pause_seconds=pause_seconds
+        )
+
+    job = lease.write(record)
     log.warning("attempt_lost", code=error["code"], status=job.status, without_progress=job.attempts_without_progress)
-    return not job.is_terminal
+    return not job.is_terminal and pause_seconds == 0
 
 
 def _internal_error(error: Exception) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from registry import datasets, jobs, leases
 from registry.blobs import BlobStore
@@ -19,6 +21,7 @@ from registry.records import Claim, FileEntry, Job
 from registry.settings import Settings
 from worker.runtime import Runtime
 
+REDIS = "redis://127.0.0.1:6379/0"
 CSV = "user_id,item_id,timestamp\n" + "".join(
     f"u{user},i{(user * 3 + step) % 11},{1_000_000 + step}\n" for user in range(12) for step in range(6)
 )
@@ -107,6 +110,27 @@ def service(tmp_path: Path) -> Iterator[Service]:
     database.migrate()
     yield Service(settings, database, BlobStore(settings.blob_url))
     database.dispose()
+
+
+@pytest.fixture
+def log_csv() -> str:
+    """A log of 12 users and 6 interactions each."""
+    return CSV
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """The URL of a running Redis with a key prefix of our own; skips where none answers."""
+    client = redis.Redis.from_url(REDIS, socket_connect_timeout=1)
+    try:
+        client.ping()
+    except redis.RedisError:
+        pytest.skip(f"no Redis answers at {REDIS}")
+    prefix = f"pocketrec-test-{uuid.uuid4().hex}:"
+    yield f"{REDIS}?key_prefix={prefix}"
+    if keys := client.keys(f"{prefix}*"):
+        client.delete(*keys)
+    client.close()
 
 
 FAKE = """

@@ -296,6 +296,22 @@ def test_a_full_disk_at_any_step_fails_the_job_and_publishes_nothing(service, fa
     assert list(runtime.attempts_dir.iterdir()) == []
 
 
+def test_a_store_that_is_away_for_a_moment_costs_time_and_not_the_job(service, fake_trainer, monkeypatch, wait_until):
+    job_id = service.train_job()
+    runtime = service.runtime(fake_trainer('bundle("model")'), reaper_seconds=0.3)
+
+    def away(*_args):
+        raise RuntimeError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.blobs, "fetch", away)
+        assert slot.work(runtime, job_id) == 1
+    assert service.job(job_id).status == "running"
+    assert slot.work(runtime, job_id) == 0
+    wait_until(lambda: slot.work(runtime, job_id) == 1)
+    assert service.job(job_id).status == "succeeded"
+
+
 def test_a_full_disk_is_no_verdict_on_a_dataset(service, fake_trainer):
     dataset_id, job_id = service.upload("user_id,item_id\n")
     body = 'say("error", code="insufficient_storage", message="full", errors=[])\nsys.exit(2)'

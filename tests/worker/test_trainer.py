@@ -16,9 +16,6 @@ from reco_core import datasets
 from worker.process import clean_environment
 
 ROOT = Path(__file__).parents[2]
-CSV = "user_id,item_id,timestamp\n" + "".join(
-    f"u{user},i{(user * 3 + step) % 11},{1_000_000 + step}\n" for user in range(12) for step in range(6)
-)
 
 
 def start(folder: Path, stderr: Any = subprocess.PIPE) -> subprocess.Popen[bytes]:
@@ -62,8 +59,8 @@ def attempt(tmp_path: Path):
 VALIDATE = {"type": "validate_dataset", "spec": {}, "upload": "upload/log.csv"}
 
 
-def test_a_good_file_becomes_the_canonical_form_with_its_report(attempt):
-    folder = attempt(VALIDATE, CSV)
+def test_a_good_file_becomes_the_canonical_form_with_its_report(attempt, log_csv):
+    folder = attempt(VALIDATE, log_csv)
     status, messages, _ = finish(start(folder))
     assert status == 0
     assert [message["event"] for message in messages] == ["phase", "result"]
@@ -74,8 +71,8 @@ def test_a_good_file_becomes_the_canonical_form_with_its_report(attempt):
     assert verdict["report"]["rows"] == {"in": 72, "accepted": 72, "rejected": {}}
 
 
-def test_a_bad_file_is_a_typed_error_with_the_full_report(attempt):
-    folder = attempt(VALIDATE, CSV + "u1,i1,not-a-time\n")
+def test_a_bad_file_is_a_typed_error_with_the_full_report(attempt, log_csv):
+    folder = attempt(VALIDATE, log_csv + "u1,i1,not-a-time\n")
     status, messages, _ = finish(start(folder))
     assert status == 2
     assert messages[-1]["event"] == "error"
@@ -92,8 +89,8 @@ def test_an_unexpected_exception_is_an_internal_error_with_its_traceback_on_stan
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
-def test_a_full_disk_is_a_typed_error_even_where_standard_error_is_on_it_too(attempt):
-    folder = attempt(VALIDATE, CSV)
+def test_a_full_disk_is_a_typed_error_even_where_standard_error_is_on_it_too(attempt, log_csv):
+    folder = attempt(VALIDATE, log_csv)
     (folder / "outputs" / "report.json").symlink_to("/dev/full")
     with Path("/dev/full").open("w") as full:
         process = start(folder, stderr=full)

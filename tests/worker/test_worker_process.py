@@ -11,13 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-import redis
 
 from registry import datasets, events
 from registry.broker_address import QUEUE
@@ -25,7 +23,6 @@ from worker import publish
 from worker.celery_app import make_app
 
 ROOT = Path(__file__).parents[2]
-SERVER_URL = "redis://127.0.0.1:6379/0"
 CSV = "user_id,item_id,timestamp\n" + "".join(
     f"u{user},i{(user * 3 + step) % 11},{1_000_000 + step}\n" for user in range(12) for step in range(6)
 )
@@ -98,16 +95,7 @@ def broker_environment(request):
     if kind != "url":
         yield {"POCKETREC_BROKER": kind}
         return
-    client = redis.Redis.from_url(SERVER_URL, socket_connect_timeout=1)
-    try:
-        client.ping()
-    except redis.RedisError:
-        pytest.skip(f"no Redis answers at {SERVER_URL}")
-    prefix = f"pocketrec-test-{uuid.uuid4().hex}:"
-    yield {"POCKETREC_BROKER": "url", "POCKETREC_BROKER_URL": f"{SERVER_URL}?key_prefix={prefix}"}
-    if keys := client.keys(f"{prefix}*"):
-        client.delete(*keys)
-    client.close()
+    yield {"POCKETREC_BROKER": "url", "POCKETREC_BROKER_URL": request.getfixturevalue("redis_url")}
 
 
 def status_of(service, dataset_id: str) -> str:
