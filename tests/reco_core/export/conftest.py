@@ -12,13 +12,16 @@ from reco_core.examples import Vocabulary
 
 @pytest.fixture
 def export_untrained(tensorflow_runtime, make_config, tmp_path) -> Any:
-    """`export_untrained(items, encoder="bow", **sections) -> (config, model, ExportedFiles)`, weights by seed."""
+    """`export_untrained(items, encoder="bow", only_float32=False, **sections) -> (config, model, ExportedFiles)`, weights by seed."""
     from reco_core import export, model
 
-    def make(items: int, encoder: str = "bow", folder: str = "files", **sections: Any) -> Any:
+    def make(items: int, encoder: str = "bow", *, only_float32: bool = False, **sections: Any) -> Any:
+        if only_float32:
+            one = {"variants": ["float32"], "default_variant": "float32"}
+            sections["export"] = {**sections.get("export", {}), **one}
         config = make_config(encoder, **sections)
         names = ("<pad>", *map(str, range(1, items + 1)))
         built = model.build(config, Vocabulary(names, np.ones(items + 1, np.int64), (None,) * (items + 1), None))
-        return config, built, export.export(config, built, items, tmp_path / folder)
+        return config, built, export.export(config, built, items, tmp_path / "files")
 
     return make

@@ -109,6 +109,7 @@ def test_stopped_again_and_again_it_is_still_the_same(train):
     assert weights(train(resume_from=path)) == expected
 
 
+@pytest.mark.slow
 def test_a_finished_run_resumes_to_its_end(train):
     recorder = Recorder()
     expected = train(reporter=recorder)
