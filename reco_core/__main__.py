@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reco_core.errors import ConfigInvalid, Interrupted, PocketRecError
+from reco_core.errors import ConfigInvalid, InsufficientStorage, Interrupted, PocketRecError, is_disk_full
 from reco_core.progress import JsonLinesReporter
 
 EXIT_ERROR = 2
@@ -39,6 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     except PocketRecError as error:
         reporter.error(error)
         print(error.message, file=sys.stderr)
+        return EXIT_ERROR
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        reporter.error(InsufficientStorage("the disk is full; make room, then run the command again with --resume"))
         return EXIT_ERROR
     return 0
 
