@@ -12,7 +12,7 @@ from reco_core.examples import Vocabulary
 
 @pytest.fixture
 def export_untrained(tensorflow_runtime, make_config, tmp_path) -> Any:
-    """`export_untrained(items, encoder="bow", only_float32=False, **sections) -> (config, model, ExportedFiles)`, weights by seed."""
+    """`export_untrained(items, encoder, only_float32=..., **sections) -> (config, model, ExportedFiles)`."""
     from reco_core import export, model
 
     def make(items: int, encoder: str = "bow", *, only_float32: bool = False, **sections: Any) -> Any:

@@ -85,8 +85,8 @@ def test_stopped_anywhere_and_resumed_it_is_as_if_nothing_had_happened(train):
     expected = train(reporter=undisturbed)
     steps = undisturbed.shares[-1][1] // 3
     assert steps == 8
-    # in the first epoch; at the end of its last step; after its validation; in the last epoch
-    for calls, place in [(3, (0, 3)), (steps, (0, steps)), (steps + 1, (1, 0)), (2 * steps + 5, (2, 3))]:
+    # after the first epoch's last step, before its validation; in the middle of the last epoch
+    for calls, place in [(steps, (0, steps)), (2 * steps + 5, (2, 3))]:
         path, *found = interrupted(train, calls, folder=f"stopped-{calls}")
         assert tuple(found) == place
         recorder = Recorder()
