@@ -19,7 +19,9 @@ CHECKS: dict[str, list[str]] = {
     "mypy": ["mypy"],
     "import contracts": ["lint-imports", "--no-cache"],
 }
-TESTS = {"pytest": ["pytest", "--cov", "--cov-report=term:skip-covered", "--durations=10"]}
+# Two processes, since many tests wait for others; each begins with a run of neighbouring tests, which share fixtures.
+PARALLEL = ["-n", "2", "--dist", "worksteal"]
+TESTS = {"pytest": ["pytest", *PARALLEL, "--cov", "--cov-report=term:skip-covered", "--durations=15"]}
 
 
 def main(arguments: list[str]) -> int:

@@ -126,8 +126,9 @@ def running(folder: Path, **settings: str) -> Iterator[Service]:
     try:
         yield service
     finally:
-        service.stop()
-        assert processes_of(folder) == []
+        status = service.stop()
+        left = processes_of(folder)
+    assert (status, left) == (0, [])
 
 
 @pytest.fixture(scope="session")
