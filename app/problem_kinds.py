@@ -100,6 +100,8 @@ _ALL = (
     Kind("blob_missing", 500, "A stored file is missing", "Restore the blob store, or upload the dataset again."),
     Kind("validation_cancelled", 409, "Validation cancelled", "Upload the dataset again to have it validated."),
     Kind("worker_lost", 500, "The worker was lost", "Several attempts in a row ended without progress."),
+    Kind("not_a_bundle", 422, "Not a bundle", "The folder lacks model.tflite or items.json; unpack a bundle.zip."),
+    Kind("unknown_items", 422, "Unknown items", "The bundle's vocabulary/items.txt lists the ids that it knows."),
     Kind("output_exists", 500, "Output exists", "The folder for the result holds something already; choose another."),
     Kind("parity_failed", 500, "Parity failed", "The exported file doesn't rank as the trained model does."),
     Kind("checkpoint_mismatch", 500, "Checkpoint mismatch", "A checkpoint belongs to another config or dataset."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -100,6 +100,18 @@ class SizeBudgetImpossible(PocketRecError):
     code = "size_budget_impossible"
 
 
+class NotABundle(PocketRecError):
+    """A folder without the files of a bundle."""
+
+    code = "not_a_bundle"
+
+
+class UnknownItems(PocketRecError):
+    """Raw item ids that a bundle's vocabulary doesn't hold."""
+
+    code = "unknown_items"
+
+
 class OutputExists(PocketRecError):
     """The folder that a bundle is to be written to holds something already."""
 
@@ -134,16 +146,6 @@ class Interrupted(PocketRecError):
     """Training was asked to stop; its state is in the checkpoint written last."""
 
     code = "interrupted"
-
-
-def error_from_dict(data: Mapping[str, Any]) -> PocketRecError:
-    """The inverse of `PocketRecError.as_dict`; an unknown code gives the base class with that code."""
-    known = {cls.code: cls for cls in PocketRecError.__subclasses__()}
-    errors = [FieldError(**error) for error in data.get("errors", ())]
-    cls = known.get(data["code"])
-    if cls is None:
-        cls = type("PocketRecError", (PocketRecError,), {"code": data["code"]})
-    return cls(data["message"], errors)
 
 
 # TensorFlow, Polars and the databases put the system's error into words only.

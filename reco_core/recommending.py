@@ -10,20 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from reco_core.errors import FieldError, PocketRecError
+from reco_core.errors import FieldError, NotABundle, UnknownItems
 from reco_core.inference import Recommender
-
-
-class UnknownItems(PocketRecError):
-    """Raw ids that the bundle's vocabulary doesn't hold."""
-
-    code = "unknown_items"
-
-
-class NotABundle(PocketRecError):
-    """A folder without the files of a bundle."""
-
-    code = "not_a_bundle"
 
 
 def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reco_core.recommending import NotABundle, UnknownItems, recommend
+from reco_core.errors import NotABundle, UnknownItems
+from reco_core.recommending import recommend
 
 ROOT = Path(__file__).parents[2]
 
