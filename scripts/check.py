@@ -19,8 +19,8 @@ CHECKS: dict[str, list[str]] = {
     "mypy": ["mypy"],
     "import contracts": ["lint-imports", "--no-cache"],
 }
-# Two processes, since many tests wait for others; each begins with a run of neighbouring tests, which share fixtures.
-PARALLEL = ["-n", "2", "--dist", "worksteal"]
+# Two processes, since many tests wait for others; tests/conftest.py says which tests stay together.
+PARALLEL = ["-n", "2", "--dist", "loadgroup"]
 TESTS = {"pytest": ["pytest", *PARALLEL, "--cov", "--cov-report=term:skip-covered", "--durations=15"]}
 
 

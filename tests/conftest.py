@@ -12,6 +12,19 @@ import pytest
 from reco_core.config import JobConfig, load
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 
+PIPELINE = ("model", "training", "export", "test_bundle.py", "test_run.py", "test_recommending.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a run with several processes, tests that share costly fixtures stay in one of them (`--dist loadgroup`)."""
+    root = Path(__file__).parent
+    for item in items:
+        parts = item.path.relative_to(root).parts
+        if parts[0] == "reco_core" and parts[1] in PIPELINE:
+            item.add_marker(pytest.mark.xdist_group("pipeline"))
+        else:
+            item.add_marker(pytest.mark.xdist_group("/".join(parts)))
+
 
 @pytest.fixture(scope="session")
 def reference_log() -> Path:
