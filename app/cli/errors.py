@@ -85,6 +85,7 @@ def guarded(command: Command) -> Command:
             command(*args, **options)
         except KeyboardInterrupt:
             say("interrupted")
+            _forget_interrupt()
             raise typer.Exit(Status.INTERRUPTED) from None
         except Exception as error:
             failure = _understood(error)
@@ -100,6 +101,15 @@ def guarded(command: Command) -> Command:
             _stop_children()
 
     return run  # type: ignore[return-value]
+
+
+def _forget_interrupt() -> None:
+    """Keep the exit status ours where the interrupt came while a library ran `exec` on text (named tuples do).
+
+    CPython then notes an unhandled interrupt, although it was handled outside, and `python -m` ends by killing itself
+    with SIGINT. The next `exec` takes the note back.
+    """
+    exec("")  # noqa: S102
 
 
 def _stop_children() -> None:
