@@ -69,6 +69,7 @@ class Dataset:
     source: Json
     content_hash: str | None
     report: Json | None
+    preview: Json | None
     error: Json | None
     validation_job_id: str
     labels: Json
@@ -77,6 +78,7 @@ class Dataset:
     created_at: datetime
     updated_at: datetime
     ready_at: datetime | None
+    deleted_at: datetime | None
     upload: tuple[FileEntry, ...]
     files: tuple[FileEntry, ...]
 
@@ -96,6 +98,7 @@ class Job:
     queue: str
     status: JobStatus
     phase: str | None
+    phase_started_at: datetime | None
     progress: Json | None
     attempt: int
     attempts_without_progress: int
@@ -112,8 +115,10 @@ class Job:
     preset: str | None
     model: str | None
     metadata: Json
+    estimate: Json | None
     result: Json | None
     retry_of: str | None
+    request_id: str | None
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -151,6 +156,7 @@ class Attempt:
     worker: str
     outcome: AttemptOutcome
     error: Json | None
+    phases: Json | None
     started_at: datetime
     ended_at: datetime | None
 
@@ -233,6 +239,7 @@ class ModelVersion:
     manifest: Json
     created_at: datetime
     yanked_at: datetime | None
+    yank_reason: str | None
     files: tuple[FileEntry, ...]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -108,6 +109,8 @@ datasets = Table(
     _json("source", nullable=False),
     Column("content_hash", Sha256),
     _json("report"),
+    # Some rows as they were read, made by the validation, so that showing them costs no parsing.
+    _json("preview"),
     _json("error"),
     Column("validation_job_id", Id, nullable=False),
     _json("labels", nullable=False),
@@ -116,8 +119,11 @@ datasets = Table(
     _time("created_at"),
     _time("updated_at"),
     _time("ready_at", nullable=True),
+    # Deleted datasets stay as rows without content, because finished jobs refer to them.
+    _time("deleted_at", nullable=True),
     CheckConstraint("status IN ('validating', 'ready', 'invalid')", name="status"),
     Index(None, "project_id", "id"),
+    Index(None, "project_id", "status", "id"),
 )
 
 jobs = Table(
@@ -129,6 +135,7 @@ jobs = Table(
     Column("queue", String(64), nullable=False),
     Column("status", String(16), nullable=False),
     Column("phase", String(32)),
+    _time("phase_started_at", nullable=True),
     # Position from 1 in records.PHASES of the furthest phase that any attempt has entered; 0 before the first.
     _counter("furthest_phase"),
     _json("progress"),
@@ -147,8 +154,12 @@ jobs = Table(
     Column("preset", String(64)),
     Column("model", String(64)),
     _json("metadata", nullable=False),
+    # What was expected of it when it was queued: `{examples, bytes, memory_bytes, seconds, ...}`.
+    _json("estimate"),
     _json("result"),
     Column("retry_of", Id, ForeignKey("jobs.id")),
+    # The request that queued it, to follow it from the API's log into the worker's.
+    Column("request_id", String(128)),
     _time("created_at"),
     _time("updated_at"),
     _time("started_at", nullable=True),
@@ -160,6 +171,11 @@ jobs = Table(
     CheckConstraint("status <> 'running' OR lease_until IS NOT NULL", name="running_has_lease"),
     Index(None, "project_id", "id"),
     Index(None, "dataset_id"),
+    # One for each filter of the list, in the order of the list, so that a page costs the same at any length.
+    Index(None, "project_id", "status", "id"),
+    Index(None, "project_id", "type", "id"),
+    Index(None, "project_id", "dataset_id", "id"),
+    Index(None, "project_id", "model", "id"),
     # The few live rows among many finished ones: the claim order, and what the reaper looks through.
     Index(
         "ix_jobs_live",
@@ -176,6 +192,17 @@ jobs = Table(
     ),
 )
 
+job_metadata = Table(
+    "job_metadata",
+    metadata,
+    # The pairs of `jobs.metadata` again, one a row, for lists filtered by them.
+    Column("job_id", Id, ForeignKey("jobs.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("value", String(512), nullable=False),
+    _project(),
+    Index(None, "project_id", "key", "value", "job_id"),
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -185,6 +212,8 @@ attempts = Table(
     Column("worker", Text, nullable=False),
     Column("outcome", String(16), nullable=False),
     _json("error"),
+    # Seconds in each phase it has left: `{"train": 12.5}`.
+    _json("phases"),
     _time("started_at"),
     _time("ended_at", nullable=True),
     CheckConstraint("outcome IN ('running', 'succeeded', 'failed', 'cancelled', 'released', 'lost')", name="outcome"),
@@ -266,6 +295,7 @@ model_versions = Table(
     _json("manifest", nullable=False),
     _time("created_at"),
     _time("yanked_at", nullable=True),
+    Column("yank_reason", Text),
     UniqueConstraint("model_id", "version"),
     # A job publishes at most one version, whatever its attempts do.
     UniqueConstraint("job_id"),
@@ -283,4 +313,31 @@ files = Table(
     ForeignKeyConstraint(["sha256"], ["blobs.sha256"]),
     Index(None, "sha256"),
     CheckConstraint("role IN ('upload', 'canonical', 'artifact')", name="role"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # Who sent the key, to which address, and the key itself.
+    Column("owner", String(64), primary_key=True),
+    Column("route", String(512), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # sha256 of the body: the same key with another body is a mistake of the client.
+    Column("fingerprint", Sha256, nullable=False),
+    # The answer to give again; without a status the first request is still under way.
+    Column("status", Integer),
+    _json("headers"),
+    Column("body", Text),
+    _time("created_at"),
+    _time("expires_at"),
+    Index(None, "expires_at"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    # Sums over all processes and restarts, for /metrics: `labels` is canonical JSON.
+    Column("name", String(64), primary_key=True),
+    Column("labels", String(255), primary_key=True),
+    Column("value", Double, nullable=False),
 )
