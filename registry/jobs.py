@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from registry import ids, tables
+from registry import ids, queues, tables
 from registry.attempts import MAX_LOG_LINE as MAX_LOG_LINE
 from registry.attempts import append_log as append_log
 from registry.attempts import attempt_lost as attempt_lost
@@ -55,7 +55,7 @@ def create(
     preset: str | None = None,
     model: str | None = None,
     metadata: Mapping[str, Any] | None = None,
-    queue: str = "default",
+    queue: str | None = None,
     retry_of: str | None = None,
 ) -> Job:
     """Queue a job. Raises NotFound and DatasetNotReady for its dataset, InvalidName for its model."""
@@ -68,7 +68,7 @@ def create(
         id=ids.new("job"),
         project_id=project,
         type=type,
-        queue=queue,
+        queue=queue or queues.of_type(type),
         dataset_id=dataset_id,
         config=dict(config),
         preset=preset,

@@ -18,6 +18,7 @@ from registry import tables
 from registry.attempts import worker_lost
 from registry.database import now
 from registry.job_rows import announce, claimable, end_attempt, fenced, finish, lease_expired, write
+from registry.queues import ALL as ALL_QUEUES
 from registry.records import Claim
 
 _jobs = tables.jobs
@@ -25,11 +26,16 @@ _jobs = tables.jobs
 
 @dataclass(frozen=True)
 class Reaped:
-    """What one pass of the reaper found: ids to publish (oldest first), and jobs that it ended."""
+    """What one pass of the reaper found: ids to publish by queue (oldest first), and jobs that it ended."""
 
-    publish: tuple[str, ...]
+    publish: Mapping[str, tuple[str, ...]]
     cancelled: tuple[str, ...]
     failed: tuple[str, ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids to publish, of all queues, oldest first."""
+        return tuple(sorted(job_id for ids in self.publish.values() for job_id in ids))
 
 
 def claim(
@@ -38,7 +44,7 @@ def claim(
     job_id: str | None = None,
     worker: str,
     lease_seconds: float,
-    queues: Sequence[str] = ("default",),
+    queues: Sequence[str] = ALL_QUEUES,
     max_attempts_without_progress: int = 3,
 ) -> Claim | None:
     """Take `job_id`, or without one the oldest claimable job of `queues`, for `lease_seconds`. None if there is none.
@@ -88,38 +94,56 @@ def expired(session: Session) -> list[str]:
     return list(session.execute(query).scalars())
 
 
-def waiting(session: Session, queues: Sequence[str] = ("default",)) -> int:
+def waiting(session: Session, queues: Sequence[str] = ALL_QUEUES) -> int:
     """How many jobs of `queues` could be claimed now."""
     query = select(func.count()).select_from(_jobs).where(claimable(now(session)), _jobs.c.queue.in_(queues))
     return session.execute(query).scalar_one()
 
 
-def due(session: Session, *, limit: int, republish_seconds: float, max_attempts_without_progress: int = 3) -> list[str]:
-    """Take note that at most `limit` claimable jobs, oldest first, are published now, and return their ids.
+def due(
+    session: Session,
+    *,
+    limit: int,
+    republish_seconds: float,
+    queues: Sequence[str] = ALL_QUEUES,
+    max_attempts_without_progress: int = 3,
+) -> dict[str, tuple[str, ...]]:
+    """Take note that at most `limit` claimable jobs of each queue, oldest first, are published now; their ids by queue.
 
     Due are those that nobody has published for `republish_seconds`. Publish them after the commit; if that fails, they
     come again after the same time.
     """
     moment = now(session)
     columns = _jobs.c
-    wanted = (
-        select(columns.id)
-        .where(
-            claimable(moment),
-            columns.attempts_without_progress < max_attempts_without_progress,
-            columns.published_at <= moment - timedelta(seconds=republish_seconds),
+    found: dict[str, tuple[str, ...]] = {}
+    for queue in queues:
+        wanted = (
+            select(columns.id)
+            .where(
+                claimable(moment),
+                columns.queue == queue,
+                columns.attempts_without_progress < max_attempts_without_progress,
+                columns.published_at <= moment - timedelta(seconds=republish_seconds),
+            )
+            .order_by(columns.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
         )
-        .order_by(columns.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(session.execute(wanted).scalars())
-    # Not a state of the job that anybody watches, so no new revision.
-    session.execute(update(_jobs).where(columns.id.in_(ids)).values(published_at=moment))
-    return ids
+        if ids := tuple(session.execute(wanted).scalars()):
+            found[queue] = ids
+            # Not a state of the job that anybody watches, so no new revision.
+            session.execute(update(_jobs).where(columns.id.in_(ids)).values(published_at=moment))
+    return found
 
 
-def reap(session: Session, *, limit: int, republish_seconds: float, max_attempts_without_progress: int = 3) -> Reaped:
+def reap(
+    session: Session,
+    *,
+    limit: int,
+    republish_seconds: float,
+    queues: Sequence[str] = ALL_QUEUES,
+    max_attempts_without_progress: int = 3,
+) -> Reaped:
     """One pass: end what nobody will work on again, and say which jobs to publish (see `due`).
 
     Among jobs whose lease has run out, those asked to cancel become `cancelled`, and those that
@@ -136,9 +160,10 @@ def reap(session: Session, *, limit: int, republish_seconds: float, max_attempts
         session,
         limit=limit,
         republish_seconds=republish_seconds,
+        queues=queues,
         max_attempts_without_progress=max_attempts_without_progress,
     )
-    return Reaped(tuple(publish), cancelled, failed)
+    return Reaped(publish, cancelled, failed)
 
 
 def _oldest(free: ColumnElement[bool], queues: Sequence[str]) -> ColumnElement[str]:

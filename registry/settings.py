@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     reaper_seconds: float = Field(30, gt=0, description="How often expired leases and unseen jobs are looked for.")
     republish_seconds: float = Field(30, gt=0, description="Age at which a waiting job's queue message is sent again.")
     slots: int = Field(1, ge=1, le=64, description="Jobs that one worker process runs at the same time.")
-    queues: tuple[str, ...] = Field(("default",), description="Queues that this worker takes jobs from.")
+    queues: tuple[Literal["train", "validate"], ...] = Field(
+        ("train", "validate"), min_length=1, description="Queues that this worker takes jobs from: train, validate."
+    )
 
     max_attempts_without_progress: int = Field(
         3,

@@ -28,11 +28,13 @@ def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> le
             session,
             limit=settings.slots,
             republish_seconds=settings.republish_seconds if republish_seconds is None else republish_seconds,
+            queues=settings.queues,
             max_attempts_without_progress=settings.max_attempts_without_progress,
         )
     if found.publish or found.cancelled or found.failed:
         log.info("reaped", published=found.publish, cancelled=found.cancelled, failed=found.failed)
-    runtime.nudge(found.publish)
+    for queue, job_ids in found.publish.items():
+        runtime.nudge(job_ids, queue)
     return found
 
 

@@ -77,7 +77,7 @@ class Runtime:
             time.sleep(0.05)
         return self._active == 0
 
-    def nudge(self, job_ids: Sequence[str]) -> None:
+    def nudge(self, job_ids: Sequence[str], queue: str) -> None:
         """Publish `job_ids`, if there is a queue to publish to."""
         if self.app is not None and job_ids:
-            publish.nudge(self.app, job_ids)
+            publish.nudge(self.app, job_ids, queue)

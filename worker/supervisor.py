@@ -202,7 +202,7 @@ class _Attempt:
         job = self._lease.write(jobs.release)
         log.info("job_released", status=job.status)
         if not job.is_terminal:
-            self._runtime.nudge([job.id])
+            self._runtime.nudge([job.id], job.queue)
         return False
 
 

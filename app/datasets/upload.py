@@ -15,7 +15,7 @@ from app.dependencies import Services
 from app.problems import Fault, Problem
 from app.security import Principal
 from reco_core.datasets.spec import DatasetSpec, ItemsSpec
-from registry import datasets
+from registry import datasets, queues
 from registry.errors import InvalidName
 from registry.names import check_dataset_name
 from registry.records import Dataset, FileEntry
@@ -77,7 +77,7 @@ def store(services: Services, principal: Principal, form: Form) -> Dataset:
             upload=entries,
             source={"filename": log_name},
         )
-    services.nudge([dataset.validation_job_id])
+    services.nudge([dataset.validation_job_id], queues.VALIDATE)
     return dataset
 
 

@@ -44,7 +44,7 @@ def create(services: Services, principal: Principal, wanted: JobRequest) -> Job:
             model=wanted.model or default_model_name(dataset.name),
             metadata=wanted.metadata,
         )
-    services.nudge([job.id])
+    services.nudge([job.id], job.queue)
     return job
 
 

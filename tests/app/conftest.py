@@ -97,7 +97,7 @@ def make_service(tmp_path: Path) -> Iterator[Maker]:
         settings = Settings(state_dir=folder, **given)
         nudged: list[str] = []
 
-        def nudge(job_ids: Sequence[str]) -> None:
+        def nudge(job_ids: Sequence[str], queue: str) -> None:
             nudged.extend(job_ids)
 
         database, blobs = Database(settings.database_url), BlobStore(settings.blob_url)

@@ -215,7 +215,7 @@ class TestTerminal:
         assert world.write(jobs.request_cancel, claim.job_id).status == status
         assert world.try_claim(claim.job_id) is None
         assert world.try_claim() is None
-        assert world.reap() == leases.Reaped((), (), ())
+        assert world.reap() == leases.Reaped({}, (), ())
         assert world.dump() == before
 
     def test_the_transition_table_lets_nothing_out_of_a_terminal_status(self):

@@ -53,7 +53,7 @@ class TestClaim:
         assert world.claim().job_id == first.id
         assert world.claim().job_id == second.id
         assert world.try_claim() is None
-        claim = world.write(leases.claim, worker="w", lease_seconds=60, queues=["default", "gpu"])
+        claim = world.write(leases.claim, worker="w", lease_seconds=60, queues=["train", "gpu"])
         assert claim.job_id == other.id
 
     def test_the_oldest_may_be_one_whose_worker_fell_silent(self, world):
@@ -87,7 +87,7 @@ class TestClaim:
     def test_waiting_and_expired(self, world):
         first, second = world.job(), world.job(queue="gpu")
         assert world.read(leases.waiting) == 1
-        assert world.read(leases.waiting, ["default", "gpu"]) == 2
+        assert world.read(leases.waiting, ["train", "gpu"]) == 2
         world.claim(first.id)
         world.claim(second.id)
         assert world.read(leases.waiting) == 0
@@ -127,26 +127,26 @@ class TestRelease:
 class TestReap:
     def test_queued_jobs_are_published_again_when_their_message_is_old(self, world):
         job = world.job()
-        assert world.reap().publish == ()
+        assert world.reap().ids == ()
         world.clock.advance(30)
-        assert world.reap().publish == (job.id,)
-        assert world.reap().publish == ()
+        assert world.reap().ids == (job.id,)
+        assert world.reap().ids == ()
         world.clock.advance(30)
-        assert world.reap().publish == (job.id,)
+        assert world.reap().ids == (job.id,)
 
     def test_the_oldest_first_and_no_more_than_asked_for(self, world):
         made = [world.job().id for _ in range(5)]
         world.clock.advance(30)
-        assert world.reap(limit=2).publish == tuple(made[:2])
-        assert world.reap(limit=2).publish == tuple(made[2:4])
-        assert world.reap(limit=0).publish == ()
+        assert world.reap(limit=2).ids == tuple(made[:2])
+        assert world.reap(limit=2).ids == tuple(made[2:4])
+        assert world.reap(limit=0).ids == ()
 
     def test_jobs_whose_lease_ran_out_are_published(self, world):
         claim = world.claim(world.job().id)
         world.clock.advance(59)
-        assert world.reap().publish == ()
+        assert world.reap().ids == ()
         world.clock.advance(1)
-        assert world.reap().publish == (claim.job_id,)
+        assert world.reap().ids == (claim.job_id,)
 
     def test_publishing_is_nothing_that_a_watcher_sees(self, world):
         job = world.job()
@@ -158,7 +158,7 @@ class TestReap:
     def test_two_reapers_publish_a_job_once(self, world, in_parallel):
         made = [world.job().id for _ in range(6)]
         world.clock.advance(30)
-        published = [id_ for reaped in in_parallel(4, lambda _: world.reap()) for id_ in reaped.publish]
+        published = [id_ for reaped in in_parallel(4, lambda _: world.reap()) for id_ in reaped.ids]
         assert sorted(published) == made
 
     def test_a_cancel_that_its_worker_never_answered_is_carried_out(self, world):
@@ -168,7 +168,7 @@ class TestReap:
         assert world.reap().cancelled == ()
         world.clock.advance(1)
         assert world.try_claim(claim.job_id) is None
-        assert world.reap() == leases.Reaped((), (claim.job_id,), ())
+        assert world.reap() == leases.Reaped({}, (claim.job_id,), ())
         assert world.get(claim.job_id).status == "cancelled"
         assert world.read(jobs.list_attempts, claim.job_id)[0].outcome == "lost"
 
@@ -182,7 +182,7 @@ class TestReap:
         world.clock.advance(60)
         assert world.try_claim(job.id) is None, "a fourth attempt must not begin before the reaper comes"
         assert world.try_claim() is None
-        assert world.reap() == leases.Reaped((), (), (job.id,))
+        assert world.reap() == leases.Reaped({}, (), (job.id,))
         failed = world.get(job.id)
         assert (failed.status, failed.attempt, failed.error["code"]) == ("failed", 3, "worker_lost")
         assert world.read(events.list_after, job.id)[-1].data == {"error": failed.error}

@@ -31,12 +31,12 @@ def test_the_environment_sets_each_field(monkeypatch):
     monkeypatch.setenv("POCKETREC_DATABASE_URL", "postgresql://db/x")
     monkeypatch.setenv("POCKETREC_BLOB_URL", "")
     monkeypatch.setenv("POCKETREC_SLOTS", "3")
-    monkeypatch.setenv("POCKETREC_QUEUES", '["gpu", "default"]')
+    monkeypatch.setenv("POCKETREC_QUEUES", '["validate", "train"]')
     settings = Settings()
     assert settings.state_dir == Path("/srv/state")
     assert settings.database_url == "postgresql://db/x"
     assert settings.blob_url == "/srv/state/blobs"
-    assert (settings.slots, settings.queues) == (3, ("gpu", "default"))
+    assert (settings.slots, settings.queues) == (3, ("validate", "train"))
 
 
 def test_arguments_go_before_the_environment(monkeypatch, tmp_path):

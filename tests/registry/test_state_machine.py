@@ -139,8 +139,8 @@ def machine(sqlite_template, clock):
             with self.database.write() as session:
                 reaped = leases.reap(session, limit=limit, republish_seconds=30)
                 remaining = [job for job in jobs.list_page(session, limit=1000).items if not job.is_terminal]
-            assert len(reaped.publish) <= limit
-            assert list(reaped.publish) == sorted(reaped.publish)
+            assert len(reaped.ids) <= limit
+            assert list(reaped.ids) == sorted(reaped.ids)
             silent = [job for job in remaining if job.lease_until is not None and job.lease_until <= clock.time]
             assert all(job.cancel_requested_at is None and job.attempts_without_progress < 3 for job in silent)
 

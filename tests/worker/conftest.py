@@ -39,7 +39,7 @@ class Service:
     def runtime(self, trainer: tuple[str, ...] | None = None, **settings: Any) -> Runtime:
         """A worker process's state; `trainer` replaces the command of the trainer."""
         runtime = Runtime(self.settings.model_copy(update=settings), self.database, self.blobs, worker="test-worker")
-        runtime.nudge = self.nudged.extend  # type: ignore[method-assign,assignment]
+        runtime.nudge = lambda job_ids, _: self.nudged.extend(job_ids)  # type: ignore[method-assign,assignment]
         if trainer is not None:
             runtime.trainer = trainer
         return runtime

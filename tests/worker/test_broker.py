@@ -15,7 +15,7 @@ import pytest
 import redis
 from celery import Celery
 
-from registry.broker_address import QUEUE, TASK, socket_of
+from registry.broker_address import TASK, message_queue, socket_of
 from registry.settings import Settings
 from worker import broker
 from worker.celery_app import make_app
@@ -43,10 +43,10 @@ def servers_of(folder: Path) -> list[psutil.Process]:
 
 
 def send_and_count(app: Celery) -> int:
-    app.send_task(TASK, args=["job_" + "0" * 32], queue=QUEUE, retry=False)
+    app.send_task(TASK, args=["job_" + "0" * 32], queue=message_queue("train"), retry=False)
     with app.connection_for_read() as connection:
-        size: int = connection.default_channel._size(QUEUE)
-        connection.default_channel.queue_purge(QUEUE)
+        size: int = connection.default_channel._size(message_queue("train"))
+        connection.default_channel.queue_purge(message_queue("train"))
     return size
 
 
@@ -75,11 +75,11 @@ def test_messages_outlive_a_restart(kind, tmp_path):
     settings = settings_for(tmp_path, broker=kind)
     with broker.start(settings) as running:
         app = make_app(settings.model_copy(update={"broker_url": running.url}))
-        app.send_task(TASK, args=["job_" + "0" * 32], queue=QUEUE, retry=False)
+        app.send_task(TASK, args=["job_" + "0" * 32], queue=message_queue("train"), retry=False)
     with broker.start(settings) as running:
         app = make_app(settings.model_copy(update={"broker_url": running.url}))
         with app.connection_for_read() as connection:
-            assert connection.default_channel._size(QUEUE) == 1
+            assert connection.default_channel._size(message_queue("train")) == 1
 
 
 @embedded
@@ -194,7 +194,7 @@ def test_a_redis_by_url_with_a_key_prefix_of_its_own(tmp_path, redis_url):
     server, _, prefix = redis_url.partition("?key_prefix=")
     with broker.start(settings_for(tmp_path, broker="url", broker_url=redis_url)) as running:
         app = make_app(settings_for(tmp_path, broker_url=running.url))
-        app.send_task(TASK, args=["x"], queue=QUEUE, retry=False)
+        app.send_task(TASK, args=["x"], queue=message_queue("train"), retry=False)
         client = redis.Redis.from_url(server)
-        assert client.llen(prefix + QUEUE) == 1
+        assert client.llen(prefix + message_queue("train")) == 1
         client.close()

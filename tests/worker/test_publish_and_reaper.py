@@ -8,7 +8,7 @@ import time
 import pytest
 
 from registry import leases
-from registry.broker_address import QUEUE
+from registry.broker_address import message_queue
 from worker import publish, tasks
 from worker.celery_app import make_app
 from worker.reaper import Reaper, Watchdog, reap_once
@@ -18,7 +18,7 @@ JOB = "job_" + "0" * 32
 
 def queued(app) -> int:
     with app.connection_for_read() as connection:
-        size: int = connection.default_channel._size(QUEUE)
+        size: int = connection.default_channel._size(message_queue("train"))
         return size
 
 
@@ -31,7 +31,7 @@ def app(service):
 
 
 def test_a_nudge_is_out_when_the_call_returns(app):
-    publish.nudge(app, [JOB, JOB])
+    publish.nudge(app, [JOB, JOB], "train")
     assert queued(app) == 2
 
 
@@ -45,7 +45,7 @@ def test_a_dead_broker_costs_a_caller_a_bounded_time_and_no_exception(service, l
         app = make_app(service.settings.model_copy(update={"broker_url": url}))
         started = time.monotonic()
         for _ in range(50):
-            publish.nudge(app, [JOB], wait_seconds=0.2)
+            publish.nudge(app, [JOB], "train", wait_seconds=0.2)
         assert time.monotonic() - started < 2
 
 
@@ -53,9 +53,9 @@ def test_the_reaper_publishes_waiting_rows_oldest_first_and_no_more_than_there_a
     waiting = [service.train_job() for _ in range(3)]
     time.sleep(0.15)
     runtime = service.runtime(slots=2)
-    assert list(reap_once(runtime).publish) == waiting[:2]
+    assert list(reap_once(runtime).ids) == waiting[:2]
     assert service.nudged == waiting[:2]
-    assert list(reap_once(runtime).publish) == waiting[2:]
+    assert list(reap_once(runtime).ids) == waiting[2:]
 
 
 def test_the_reaper_publishes_jobs_of_silent_workers(service):
@@ -63,7 +63,7 @@ def test_the_reaper_publishes_jobs_of_silent_workers(service):
     with service.database.write() as session:
         leases.claim(session, job_id=job_id, worker="silent", lease_seconds=0.05)
     time.sleep(0.15)
-    assert list(reap_once(service.runtime()).publish) == [job_id]
+    assert list(reap_once(service.runtime()).ids) == [job_id]
 
 
 def test_a_worker_that_starts_publishes_even_the_newest_rows(service, wait_until):

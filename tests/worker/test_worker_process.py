@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from registry import datasets, events
-from registry.broker_address import QUEUE
+from registry.broker_address import message_queue
 from worker import publish
 from worker.celery_app import make_app
 
@@ -129,7 +129,7 @@ def test_datasets_are_validated_over_every_broker_whatever_junk_lies_in_the_queu
 
     good, good_job = service.upload(CSV)
     bad, bad_job = service.upload(CSV + "u1,i1,yesterday\n")
-    publish.nudge(app, [bad_job])
+    publish.nudge(app, [bad_job], "train")
     wait_until(lambda: "validating" not in (status_of(service, good), status_of(service, bad)), 30)
 
     with service.database.read() as session:
@@ -152,15 +152,15 @@ def throw_junk(service, app, url: str) -> None:
     if url.startswith("filesystem://"):
         folder = Path(url.removeprefix("filesystem://")) / "messages"
         for number, junk in enumerate((b"\x80\x04pickle", b"", b'{"a": 1}', b"[]")):
-            (folder / f"{number}_junk.{QUEUE}.msg").write_bytes(junk)
+            (folder / f"{number}_junk.{message_queue('train')}.msg").write_bytes(junk)
     else:
         with app.connection_for_write() as connection:
             for junk in (b"\x80\x04pickle", b"", b'{"a": 1}', b"[]"):
-                connection.default_channel.client.lpush(QUEUE, junk)
-    app.send_task("os.system", args=["false"], queue=QUEUE, retry=False)
-    app.send_task("pocketrec.run_job", args=["job_" + "0" * 32], queue=QUEUE, retry=False)
-    app.send_task("pocketrec.run_job", args=["x"], kwargs={"y": 1}, queue=QUEUE, retry=False)
-    app.send_task("pocketrec.run_job", args=["pickled"], serializer="pickle", queue=QUEUE, retry=False)
+                connection.default_channel.client.lpush(message_queue("train"), junk)
+    app.send_task("os.system", args=["false"], queue=message_queue("train"), retry=False)
+    app.send_task("pocketrec.run_job", args=["job_" + "0" * 32], queue=message_queue("train"), retry=False)
+    app.send_task("pocketrec.run_job", args=["x"], kwargs={"y": 1}, queue=message_queue("train"), retry=False)
+    app.send_task("pocketrec.run_job", args=["pickled"], serializer="pickle", queue=message_queue("train"), retry=False)
 
 
 def test_a_row_that_nobody_published_is_found_by_the_reaper(service, start, wait_until):

@@ -57,6 +57,7 @@ def upgrade() -> None:
     for column in ('status', 'type', 'dataset_id', 'model'):
         op.create_index(f'ix_jobs_project_id_{column}_id', 'jobs', ['project_id', column, 'id'], unique=False)
 
+    op.execute("UPDATE jobs SET queue = CASE type WHEN 'validate_dataset' THEN 'validate' ELSE 'train' END")
     _metadata_of_old_jobs()
 
 
