@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,6 +31,11 @@ def header_list(request: Request, name: str) -> str | None:
     """All lines of a list-valued header joined, or None without any."""
     lines = request.headers.getlist(name)
     return ", ".join(lines) if lines else None
+
+
+def respond_with(request: Request, view: BaseModel, headers: dict[str, str] | None = None) -> Response:
+    """`view` as JSON, serialised once; see `respond`."""
+    return respond(request, view.model_dump_json().encode(), headers)
 
 
 def respond(request: Request, body: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 from sqlalchemy.orm import Session
 
+from app import conditional
 from app.pagination import link_next
 from app.schemas import EventPage, show_event
 from registry import events
@@ -32,10 +33,10 @@ def events_after(
 EventsQuery = Annotated[EventsAfter, Depends(events_after)]
 
 
-def list_events(session: Session, request: Request, response: Response, subject: str, wanted: EventsAfter) -> EventPage:
-    """A page of the events of `subject`."""
+def list_events(session: Session, request: Request, subject: str, wanted: EventsAfter) -> Response:
+    """A page of the events of `subject`, or 304 where the client has it."""
     found = events.list_after(session, subject, wanted.after, wanted.limit + 1)
     shown, has_more = found[: wanted.limit], len(found) > wanted.limit
     cursor = str(shown[-1].seq) if has_more else None
-    link_next(request, response, cursor)
-    return EventPage(data=[show_event(event) for event in shown], has_more=has_more, next_cursor=cursor)
+    events_shown = EventPage(data=[show_event(event) for event in shown], has_more=has_more, next_cursor=cursor)
+    return conditional.respond_with(request, events_shown, link_next(request, cursor))

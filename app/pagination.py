@@ -7,11 +7,13 @@ import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SerializeAsAny
 
+from app import conditional
 from app.problems import Fault, Problem
 from registry import records
 
@@ -55,6 +57,20 @@ def page_request(
 PageQuery = Annotated[PageRequest, Depends(page_request)]
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first or last day of the calendar, in a time zone that leads out of it
+        raise ValueError("the time lies outside the calendar") from None
+
+
+CreatedAfter = Annotated[
+    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+    Query(description="Only what was created after this time, RFC 3339 with its offset: `2026-01-31T12:00:00Z`."),
+]
+"""The filter `created_after=` of every list."""
+
+
 def make_cursor(kind: str, key: str) -> str:
     """An opaque cursor of the list `kind`; keys hold no cursor syntax, so it can't be forged into anything else."""
     return base64.urlsafe_b64encode(f"1.{kind}:{key}".encode()).decode().rstrip("=")
@@ -77,21 +93,24 @@ def open_cursor(kind: str, cursor: str) -> str:
     return key
 
 
-def page(
-    request: Request,
-    response: Response,
-    kind: str,
-    found: records.Page[Any],
-    show: Callable[[Any], Model],
-) -> dict[str, Any]:
-    """The body of a page that the registry found, and its `Link` header."""
+def page(request: Request, kind: str, found: records.Page[Any], show: Callable[[Any], BaseModel]) -> Response:
+    """The answer for a page that the registry found: its JSON, `Link` and ETag, or 304 where the client has it."""
     cursor = None if found.next_after is None else make_cursor(kind, found.next_after)
-    link_next(request, response, cursor)
-    return {"data": [show(item) for item in found.items], "has_more": cursor is not None, "next_cursor": cursor}
+    shown = _Shown(data=[show(item) for item in found.items], has_more=cursor is not None, next_cursor=cursor)
+    return conditional.respond_with(request, shown, link_next(request, cursor))
 
 
-def link_next(request: Request, response: Response, cursor: str | None) -> None:
-    """Set `Link: rel="next"` where another page follows."""
-    if cursor is not None:
-        following = request.url.include_query_params(after=cursor)
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+class _Shown(BaseModel):
+    """A `Page` of whatever `show` makes."""
+
+    data: list[SerializeAsAny[BaseModel]]
+    has_more: bool
+    next_cursor: str | None
+
+
+def link_next(request: Request, cursor: str | None) -> dict[str, str]:
+    """The header `Link: rel="next"` where another page follows."""
+    if cursor is None:
+        return {}
+    following = request.url.include_query_params(after=cursor)
+    return {"Link": f'<{following.path}?{following.query}>; rel="next"'}

@@ -97,23 +97,23 @@ async def create_dataset(request: Request, services: Wired, principal: Asker, re
     "",
     response_model=Page[DatasetView],
     responses={
-        **ok("A page of datasets, newest first.", page_example(DATASET_EXAMPLE), LINK),
+        **ok("A page of datasets, newest first.", page_example(DATASET_EXAMPLE), LINK | ETAG),
+        **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
 )
 def list_datasets(
     request: Request,
-    response: Response,
     services: Wired,
     principal: Asker,
     wanted: PageQuery,
     status: Annotated[Literal["validating", "ready", "invalid"] | None, Query(description="Only these.")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """The datasets, newest first."""
     after = wanted.after_key("datasets")
     with services.database.read() as session:
         found = datasets.list_page(session, principal.project, status=status, after=after, limit=wanted.limit)
-    return page(request, response, "datasets", found, show_dataset)
+    return page(request, "datasets", found, show_dataset)
 
 
 @router.get(
@@ -167,12 +167,16 @@ def get_dataset_report(request: Request, services: Wired, principal: Asker, data
 @router.get(
     "/{dataset_id}/events",
     response_model=EventPage,
-    responses={**ok("Events, oldest first.", EVENTS_EXAMPLE, LINK), **problems("not_found", "validation_failed")},
+    responses={
+        **ok("Events, oldest first.", EVENTS_EXAMPLE, LINK | ETAG),
+        **NOT_MODIFIED,
+        **problems("not_found", "validation_failed"),
+    },
 )
 def list_dataset_events(
-    request: Request, response: Response, services: Wired, principal: Asker, dataset_id: str, wanted: EventsQuery
-) -> EventPage:
+    request: Request, services: Wired, principal: Asker, dataset_id: str, wanted: EventsQuery
+) -> Response:
     """What happened to the dataset, oldest first."""
     dataset = find(services, principal, dataset_id)
     with services.database.read() as session:
-        return list_events(session, request, response, dataset.id, wanted)
+        return list_events(session, request, dataset.id, wanted)

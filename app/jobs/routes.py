@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -82,13 +82,13 @@ def create_job(request: Request, response: Response, services: Wired, principal:
     "",
     response_model=Page[JobView],
     responses={
-        **ok("A page of jobs, newest first.", page_example(RUNNING_EXAMPLE), LINK),
+        **ok("A page of jobs, newest first.", page_example(RUNNING_EXAMPLE), LINK | ETAG),
+        **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
 )
 def list_jobs(
     request: Request,
-    response: Response,
     services: Wired,
     principal: Asker,
     wanted: PageQuery,
@@ -98,7 +98,7 @@ def list_jobs(
     ] = None,
     dataset_id: Annotated[str | None, Query(max_length=64, description="Only jobs on this dataset.")] = None,
     model: Annotated[str | None, Query(max_length=64, description="Only jobs that publish under this name.")] = None,
-) -> dict[str, Any]:
+) -> Response:
     """The jobs, newest first."""
     after = wanted.after_key("jobs")
     with services.database.read() as session:
@@ -112,7 +112,7 @@ def list_jobs(
             after=after,
             limit=wanted.limit,
         )
-    return page(request, response, "jobs", found, show_job)
+    return page(request, "jobs", found, show_job)
 
 
 @router.get(
@@ -154,30 +154,37 @@ def cancel_job(request: Request, services: Wired, principal: Asker, job_id: str)
 @router.get(
     "/{job_id}/events",
     response_model=EventPage,
-    responses={**ok("Events, oldest first.", EVENTS_EXAMPLE, LINK), **problems("not_found", "validation_failed")},
+    responses={
+        **ok("Events, oldest first.", EVENTS_EXAMPLE, LINK | ETAG),
+        **NOT_MODIFIED,
+        **problems("not_found", "validation_failed"),
+    },
 )
-def list_job_events(
-    request: Request, response: Response, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery
-) -> EventPage:
+def list_job_events(request: Request, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery) -> Response:
     """What happened to the job, oldest first."""
     job = find(services, principal, job_id)
     with services.database.read() as session:
-        return list_events(session, request, response, job.id, wanted)
+        return list_events(session, request, job.id, wanted)
 
 
 @router.get(
     "/{job_id}/metrics",
     response_model=EpochList,
-    responses={**ok("All completed epochs.", EPOCHS_EXAMPLE), **problems("not_found", "validation_failed")},
+    responses={
+        **ok("All completed epochs.", EPOCHS_EXAMPLE, ETAG),
+        **NOT_MODIFIED,
+        **problems("not_found", "validation_failed"),
+    },
 )
-def list_job_metrics(services: Wired, principal: Asker, job_id: str) -> EpochList:
+def list_job_metrics(request: Request, services: Wired, principal: Asker, job_id: str) -> Response:
     """The metrics of each epoch."""
     job = find(services, principal, job_id)
     with services.database.read() as session:
         epochs = jobs.list_epochs(session, job.id)
-    return EpochList(
+    shown = EpochList(
         data=[EpochView(epoch=row.epoch, metrics=row.metrics, created_at=row.created_at) for row in epochs]
     )
+    return conditional.respond_with(request, shown)
 
 
 @router.head(

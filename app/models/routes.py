@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -55,18 +55,17 @@ def find_version(services: Services, principal: Principal, name: str, version: i
     "",
     response_model=Page[ModelView],
     responses={
-        **ok("A page of models, newest first.", page_example(MODEL_EXAMPLE), LINK),
+        **ok("A page of models, newest first.", page_example(MODEL_EXAMPLE), LINK | ETAG),
+        **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
 )
-def list_models(
-    request: Request, response: Response, services: Wired, principal: Asker, wanted: PageQuery
-) -> dict[str, Any]:
+def list_models(request: Request, services: Wired, principal: Asker, wanted: PageQuery) -> Response:
     """The models, newest first."""
     after = wanted.after_key("models")
     with services.database.read() as session:
         found = models.list_page(session, principal.project, after=after, limit=wanted.limit)
-    return page(request, response, "models", found, show_model)
+    return page(request, "models", found, show_model)
 
 
 @router.get(
@@ -83,13 +82,12 @@ def get_model(request: Request, services: Wired, principal: Asker, name: str) ->
     "/{name}/versions",
     response_model=Page[VersionView],
     responses={
-        **ok("A page of versions, newest first.", page_example(VERSION_EXAMPLE), LINK),
+        **ok("A page of versions, newest first.", page_example(VERSION_EXAMPLE), LINK | ETAG),
+        **NOT_MODIFIED,
         **problems("not_found", "invalid_cursor", "validation_failed"),
     },
 )
-def list_model_versions(
-    request: Request, response: Response, services: Wired, principal: Asker, name: str, wanted: PageQuery
-) -> dict[str, Any]:
+def list_model_versions(request: Request, services: Wired, principal: Asker, name: str, wanted: PageQuery) -> Response:
     """The versions of a model, newest first."""
     model = find(services, principal, name)
     key = wanted.after_key("versions")
@@ -99,7 +97,7 @@ def list_model_versions(
         found = models.list_versions(
             session, model.name, project=principal.project, after=None if key is None else int(key), limit=wanted.limit
         )
-    return page(request, response, "versions", found, show_version)
+    return page(request, "versions", found, show_version)
 
 
 @router.get(

@@ -108,20 +108,24 @@ def get_config_schema(request: Request, _principal: Asker) -> Response:
 @router.get(
     "/v1/presets",
     tags=["config"],
+    response_model=PresetList,
     responses={
         **ok(
-            "The presets.", {"data": [{"name": "bow", "summary": "Smallest.", "config": {"encoder": {"type": "bow"}}}]}
+            "The presets.",
+            {"data": [{"name": "bow", "summary": "Smallest.", "config": {"encoder": {"type": "bow"}}}]},
+            ETAG,
         ),
+        **NOT_MODIFIED,
         **problems(),
     },
 )
-def list_presets(_principal: Asker) -> PresetList:
+def list_presets(request: Request, _principal: Asker) -> Response:
     """Named starting points for a config."""
     presets = [
         PresetView(name=name, summary=preset.summary, config=_plain(preset.overrides))
         for name, preset in job_config.PRESETS.items()
     ]
-    return PresetList(data=presets)
+    return conditional.respond_with(request, PresetList(data=presets))
 
 
 @router.get(
