@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from app import openapi, problems
+from app import idempotency, openapi, problems
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
@@ -81,6 +81,7 @@ def create_app(
     app.state.services = wired
     app.state.api_key = key
     problems.install(app)
+    idempotency.install(app)
     routers = [routes.router for routes in (dataset_routes, job_routes, model_routes, system_routes)]
     for router in routers:
         app.include_router(router)
@@ -93,7 +94,16 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["ETag", "Location", "Retry-After", "Link", "X-Request-ID", "Repr-Digest", "Content-Range"],
+            expose_headers=[
+                "ETag",
+                "Idempotent-Replayed",
+                "Location",
+                "Retry-After",
+                "Link",
+                "X-Request-ID",
+                "Repr-Digest",
+                "Content-Range",
+            ],
         )
     app.add_middleware(RequestContext)
     return app

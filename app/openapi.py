@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from app import idempotency
 from app.problems import ProblemDocument
 from reco_core.config import JobConfig
 
@@ -45,6 +46,9 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     config = schemas["JobRequest"]["properties"]["config"]
     config["anyOf"] = [{"$ref": _REF.format(model="JobConfig")}, {"type": "null"}]
     _restore_examples(document, routers)
+    for operations in document["paths"].values():
+        if "post" in operations:
+            idempotency.document(operations["post"])
     return document
 
 

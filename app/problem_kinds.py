@@ -44,6 +44,12 @@ _ALL = (
         "The job has already finished",
         "A job that succeeded, failed or was cancelled never changes.",
     ),
+    Kind(
+        "idempotency_in_flight",
+        409,
+        "The first request with this key is still under way",
+        "Send the request again after Retry-After seconds; it then gets the first one's answer.",
+    ),
     Kind("precondition_failed", 412, "Precondition failed", "The object isn't the one that If-Match names."),
     Kind(
         "payload_too_large",
@@ -67,6 +73,13 @@ _ALL = (
         "web page can't reach it through a name of its own.",
     ),
     Kind("validation_failed", 422, "Validation failed", "`errors` points at each fault and says how to mend it."),
+    Kind(
+        "idempotency_key_reused",
+        422,
+        "Idempotency-Key used for another request",
+        "For 24 hours a key stands for one body at one address. Take a new key for a new request, or send the very "
+        "same body to repeat one.",
+    ),
     Kind("unknown_dataset", 422, "Unknown dataset", "`dataset_id` must name a dataset listed by `GET /v1/datasets`."),
     Kind("dataset_invalid", 422, "Invalid dataset", "The dataset's report names lines and reasons. Upload it mended."),
     Kind("dataset_too_small", 422, "Dataset too small", "Too few users, items or rows to train on and to hold out."),

@@ -62,7 +62,7 @@ class _StrictRequest(Request):
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            self._body = await _limited(self)
+            self._body = await limited_body(self)
         if self._body:
             media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json" and not media_type.endswith("+json"):
@@ -73,7 +73,14 @@ class _StrictRequest(Request):
         return parse(await self.body())
 
 
-async def _limited(request: Request) -> bytes:
+async def limited_body(request: Request) -> bytes:
+    """The whole body, also where it was read before.
+
+    Raises:
+        Problem: `payload_too_large`.
+    """
+    if hasattr(request, "_body"):
+        return await request.body()
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -51,6 +51,18 @@ class BlobCorrupt(RegistryError):
     code = "artifact_corrupt"
 
 
+class IdempotencyKeyReused(RegistryError):
+    """The idempotency key was used before, at the same address, for another body."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyInFlight(RegistryError):
+    """The first request with this idempotency key has no answer yet."""
+
+    code = "idempotency_in_flight"
+
+
 class UnsupportedDatabase(RegistryError):
     """The database URL names something other than SQLite or PostgreSQL."""
 
