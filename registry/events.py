@@ -5,6 +5,7 @@ locked until that transaction ends, so numbers are neither skipped nor given twi
 
 Types: job.created, job.started, job.resumed, job.phase_changed, job.epoch_completed, job.checkpointed,
 job.attempt_ended, job.cancel_requested, job.succeeded, job.failed, job.cancelled, model.version_created,
+model.version_yanked, model.version_unyanked,
 dataset.created, dataset.ready, dataset.invalid.
 """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, insert, select, update
+from sqlalchemy import RowMapping, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from registry import events, files, ids, tables
@@ -80,7 +81,7 @@ def result_of(version: ModelVersion) -> Json:
 
 def get(session: Session, name: str, *, project: str = DEFAULT_PROJECT) -> Model:
     """The model. Raises NotFound."""
-    query = select(_models).where(_models.c.project_id == project, _models.c.name == name)
+    query = _select_models().where(_models.c.project_id == project, _models.c.name == name)
     row = session.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"there is no model {name[:80]!r}")
@@ -88,10 +89,17 @@ def get(session: Session, name: str, *, project: str = DEFAULT_PROJECT) -> Model
 
 
 def list_page(
-    session: Session, project: str = DEFAULT_PROJECT, *, after: str | None = None, limit: int = 20
+    session: Session,
+    project: str = DEFAULT_PROJECT,
+    *,
+    created_after: datetime | None = None,
+    after: str | None = None,
+    limit: int = 20,
 ) -> Page[Model]:
     """Models, the newest name first; `after` is the `next_after` of the page before."""
-    query = select(_models).where(_models.c.project_id == project)
+    query = _select_models().where(_models.c.project_id == project)
+    if created_after is not None:
+        query = query.where(_models.c.created_at > created_after)
     return page(session, query, _models.c.id, after, limit, lambda row: build(Model, row))
 
 
@@ -107,13 +115,46 @@ def get_version(session: Session, name: str, version: int, *, project: str = DEF
 
 
 def list_versions(
-    session: Session, name: str, *, project: str = DEFAULT_PROJECT, after: int | None = None, limit: int = 20
+    session: Session,
+    name: str,
+    *,
+    project: str = DEFAULT_PROJECT,
+    yanked: bool | None = None,
+    created_after: datetime | None = None,
+    after: int | None = None,
+    limit: int = 20,
 ) -> Page[ModelVersion]:
     """Versions of a model, the highest number first; `after` is a version number: those below it. Raises NotFound."""
     model = get(session, name, project=project)
     query = _select_versions().where(_versions.c.model_id == model.id)
+    if yanked is not None:
+        query = query.where(_versions.c.yanked_at.is_not(None) if yanked else _versions.c.yanked_at.is_(None))
+    if created_after is not None:
+        query = query.where(_versions.c.created_at > created_after)
     found = page(session, query, _versions.c.version, after, limit, lambda row: row)
     return Page(tuple(_records(session, found.items)), found.next_after)
+
+
+def yank(
+    session: Session, name: str, version: int, *, reason: str | None = None, project: str = DEFAULT_PROJECT
+) -> ModelVersion:
+    """Take a version out of `latest`; it stays as it is for whoever names its number.
+
+    Yanking it again changes nothing but the reason, and that only where another one is given. Raises NotFound.
+    """
+    model, found = _locked(session, name, version, project)
+    if found.yanked_at is not None and reason in (None, found.yank_reason):
+        return found
+    data = {"model": name, "version": version, "reason": reason}
+    return _mark(session, model, found, found.yanked_at or now(session), reason, "model.version_yanked", data)
+
+
+def unyank(session: Session, name: str, version: int, *, project: str = DEFAULT_PROJECT) -> ModelVersion:
+    """Undo `yank`; nothing happens to a version that isn't yanked. Raises NotFound."""
+    model, found = _locked(session, name, version, project)
+    if found.yanked_at is None:
+        return found
+    return _mark(session, model, found, None, None, "model.version_unyanked", {"model": name, "version": version})
 
 
 def version_of_job(session: Session, job_id: str) -> ModelVersion | None:
@@ -131,6 +172,37 @@ def get_file(version: ModelVersion, path: str) -> FileEntry:
 
 
 _add_files = partial(files.add, role="artifact")
+
+
+def _locked(session: Session, name: str, version: int, project: str) -> tuple[Model, ModelVersion]:
+    """The model and its version, with the model's row locked: what is read of them holds until the commit."""
+    row = select(_models.c.id).where(_models.c.project_id == project, _models.c.name == name)
+    session.execute(row.with_for_update())  # left out on SQLite, where a writing transaction is alone anyway
+    return get(session, name, project=project), get_version(session, name, version, project=project)
+
+
+def _mark(
+    session: Session,
+    model: Model,
+    version: ModelVersion,
+    since: datetime | None,
+    reason: str | None,
+    event: str,
+    data: Json,
+) -> ModelVersion:
+    session.execute(update(_versions).where(_versions.c.id == version.id).values(yanked_at=since, yank_reason=reason))
+    session.execute(update(_models).where(_models.c.id == model.id).values(updated_at=now(session)))
+    events.append(session, model.id, event, data)
+    return get_version(session, version.model, version.version, project=version.project_id)
+
+
+def _select_models() -> Select[Any]:
+    latest = (
+        select(func.max(_versions.c.version))
+        .where(_versions.c.model_id == _models.c.id, _versions.c.yanked_at.is_(None))
+        .scalar_subquery()
+    )
+    return select(_models, latest.label("latest_version"))
 
 
 def _select_versions() -> Select[Any]:

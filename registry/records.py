@@ -212,12 +212,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Model:
-    """A name under which versions are published. `last_version` is the highest number ever given out."""
+    """A name under which versions are published.
+
+    `last_version` is the highest number ever given out, `latest_version` the highest that isn't yanked, or None.
+    """
 
     id: str
     project_id: str
     name: str
     last_version: int
+    latest_version: int | None
     last_seq: int
     revision: int
     created_at: datetime
@@ -226,7 +230,10 @@ class Model:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """An immutable published version; `version` counts from 1 per model and is never reused."""
+    """An immutable published version; `version` counts from 1 per model and is never reused.
+
+    Only `yanked_at` and `yank_reason` may change: a yanked version isn't the model's latest, and is there all the same.
+    """
 
     id: str
     project_id: str

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from registry import events, jobs, models
@@ -123,3 +125,60 @@ def test_missing_and_foreign_are_alike(world, publish):
         with pytest.raises(NotFound):
             world.read(get)
     assert world.read(models.version_of_job, "job_0") is None
+
+
+def test_a_yanked_version_is_latest_no_more_and_stays(world, publish):
+    for _ in range(3):
+        publish()
+    version = world.write(models.yank, "shoes", 3, reason="broken export")
+    assert (version.yanked_at is not None, version.yank_reason) == (True, "broken export")
+    assert version == world.read(models.get_version, "shoes", 3)
+    assert version.files
+    model = world.read(models.get, "shoes")
+    assert (model.last_version, model.latest_version) == (3, 2)
+    assert [found.latest_version for found in world.read(models.list_page).items] == [2]
+    for yanked, numbers in ((True, [3]), (False, [2, 1]), (None, [3, 2, 1])):
+        page = world.read(models.list_versions, "shoes", yanked=yanked)
+        assert [found.version for found in page.items] == numbers
+    assert publish().version == 4  # a number is never used again
+    world.write(models.unyank, "shoes", 3)
+    assert world.read(models.get_version, "shoes", 3).yanked_at is None
+    types = [event.type for event in world.read(events.list_after, model.id, 3)]
+    assert types == ["model.version_yanked", "model.version_created", "model.version_unyanked"]
+
+
+def test_a_model_whose_versions_are_all_yanked_has_no_latest(world, publish):
+    publish()
+    world.write(models.yank, "shoes", 1)
+    assert world.read(models.get, "shoes").latest_version is None
+
+
+def test_yanking_again_changes_at_most_the_reason(world, publish):
+    publish()
+    first = world.write(models.yank, "shoes", 1, reason="a")
+    for reason in ("a", None):
+        assert world.write(models.yank, "shoes", 1, reason=reason) == first
+    other = world.write(models.yank, "shoes", 1, reason="b")
+    assert (other.yanked_at, other.yank_reason) == (first.yanked_at, "b")
+    for _ in range(2):
+        world.write(models.unyank, "shoes", 1)
+    model = world.read(models.get, "shoes")
+    assert [event.data.get("reason") for event in world.read(events.list_after, model.id, 1)] == ["a", "b", None]
+
+
+def test_yanking_what_is_not_there(world, publish):
+    publish()
+    for change in (models.yank, models.unyank):
+        for name, version, project in (("shoes", 2, "default"), ("hats", 1, "default"), ("shoes", 1, "other")):
+            with pytest.raises(NotFound):
+                world.write(change, name, version, project=project)
+
+
+def test_lists_of_what_was_created_after_a_time(world, publish):
+    publish()
+    moment = world.read(models.get_version, "shoes", 1).created_at
+    assert world.read(models.list_page, created_after=moment).items == ()
+    assert world.read(models.list_versions, "shoes", created_after=moment).items == ()
+    earlier = moment - timedelta(seconds=1)
+    assert len(world.read(models.list_page, created_after=earlier).items) == 1
+    assert len(world.read(models.list_versions, "shoes", created_after=earlier).items) == 1
