@@ -1,4 +1,7 @@
-"""Datasets: `validating -> ready | invalid`. A job validates each; its verdict is final."""
+"""Datasets: `validating -> ready | invalid`. A job validates each; its verdict is final.
+
+A deleted dataset stays as a row without content, since jobs and model versions refer to it; nothing here finds it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import events, files, ids, queues, tables
+from registry import dataset_rows, events, files, ids, queues, tables
 from registry.database import now
-from registry.errors import LeaseLost, NotFound
-from registry.job_rows import fenced, insert_job
+from registry.dataset_rows import get as get
+from registry.dataset_rows import lock as lock
+from registry.errors import DatasetInUse
+from registry.job_rows import insert_job
 from registry.names import check_dataset_name
 from registry.paging import page
-from registry.records import DEFAULT_PROJECT, Claim, Dataset, FileEntry, Job, Page, build
+from registry.records import DEFAULT_PROJECT, Dataset, FileEntry, Page
+from registry.verdicts import mark_invalid as mark_invalid
+from registry.verdicts import mark_ready as mark_ready
+from registry.verdicts import settle_unvalidated as settle_unvalidated
 
 _datasets = tables.datasets
 
@@ -28,12 +36,14 @@ def create(
     spec: Mapping[str, Any],
     upload: Sequence[FileEntry] = (),
     source: Mapping[str, Any] | None = None,
-    labels: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+    request_id: str | None = None,
 ) -> Dataset:
     """Add a dataset in status `validating`, and queue the job that validates it (`validation_job_id`).
 
     `upload` are its files as they came, already in the blob store; `spec` is a DatasetSpec as JSON; `source` says
-    where it came from, such as `{"filename": "ratings.csv"}` or `{"builtin": "movielens-100k"}`. Raises InvalidName.
+    where it came from, such as `{"filename": "ratings.csv"}`, or from where the job is to fetch it:
+    `{"builtin": "movielens-100k"}`, `{"url": "https://...", "filename": "ratings.csv"}`. Raises InvalidName.
     """
     check_dataset_name(name)
     moment = now(session)
@@ -63,19 +73,9 @@ def create(
         dataset_id=dataset_id,
         config={},
         metadata={},
+        request_id=request_id,
     )
     return get(session, dataset_id)
-
-
-def get(session: Session, dataset_id: str, *, project: str | None = None) -> Dataset:
-    """The dataset, of `project` if one is given. Raises NotFound."""
-    query = select(_datasets).where(_datasets.c.id == dataset_id)
-    if project is not None:
-        query = query.where(_datasets.c.project_id == project)
-    row = session.execute(query).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"there is no dataset {dataset_id}")
-    return _records(session, [row])[0]
 
 
 def list_page(
@@ -83,98 +83,71 @@ def list_page(
     project: str = DEFAULT_PROJECT,
     *,
     status: str | None = None,
+    created_after: datetime | None = None,
+    labels: Mapping[str, str] | None = None,
     after: str | None = None,
     limit: int = 20,
 ) -> Page[Dataset]:
-    """Datasets, newest first; `after` is the `next_after` of the page before."""
-    query = select(_datasets).where(_datasets.c.project_id == project)
+    """Datasets, newest first; `after` is the `next_after` of the page before. All of `labels` must be theirs."""
+    query = select(_datasets).where(_datasets.c.project_id == project, _datasets.c.deleted_at.is_(None))
     if status is not None:
         query = query.where(_datasets.c.status == status)
+    if created_after is not None:
+        query = query.where(_datasets.c.created_at > created_after)
+    for key, value in (labels or {}).items():
+        # No index: a project has hundreds of datasets, not millions.
+        query = query.where(_datasets.c.labels[key].as_string() == value)
     found = page(session, query, _datasets.c.id, after, limit, lambda row: row)
-    return Page(tuple(_records(session, found.items)), found.next_after)
+    return Page(tuple(dataset_rows.records(session, found.items)), found.next_after)
 
 
-def mark_ready(
-    session: Session, claim: Claim, *, report: Mapping[str, Any], content_hash: str, files: Sequence[FileEntry]
+def update_about(
+    session: Session, dataset_id: str, *, name: str | None = None, labels: Mapping[str, str] | None = None
 ) -> Dataset:
-    """The dataset of the claimed validation job is good; `files` are its canonical form, already in the blob store.
+    """Give it another name, or other labels in place of all it has; None: as it is. `lock` it first.
 
-    Then end the job itself with `jobs.succeed` in the same transaction. Raises LeaseLost.
+    What was uploaded and read never changes. Raises InvalidName and NotFound.
     """
-    return _settle(session, claim, "ready", report=report, content_hash=content_hash, canonical=files)
-
-
-def mark_invalid(
-    session: Session, claim: Claim, *, error: Mapping[str, Any], report: Mapping[str, Any] | None = None
-) -> Dataset:
-    """The dataset of the claimed validation job is faulty: `error` is `{code, message, errors}`. The upload stays.
-
-    The job has done its work all the same: end it with `jobs.succeed` in the same transaction. Raises LeaseLost.
-    """
-    return _settle(session, claim, "invalid", report=report, error=error)
-
-
-def settle_unvalidated(session: Session, job: Job, moment: datetime, error: Mapping[str, Any] | None) -> None:
-    """A validation job ended without a verdict: its dataset is invalid. For the job state machine only."""
-    reason = (
-        dict(error)
-        if error
-        else {"code": "validation_cancelled", "message": "its validation was cancelled", "errors": []}
-    )
-    statement = (
+    values: dict[str, Any] = {} if name is None else {"name": check_dataset_name(name)}
+    if labels is not None:
+        values["labels"] = dict(labels)
+    session.execute(
         update(_datasets)
-        .where(_datasets.c.id == job.dataset_id, _datasets.c.status == "validating")
-        .values(status="invalid", error=reason, updated_at=moment)
-        .returning(_datasets.c.id)
+        .where(_datasets.c.id == dataset_id, _datasets.c.deleted_at.is_(None))
+        .values(revision=_datasets.c.revision + 1, updated_at=now(session), **values)
     )
-    dataset_id = session.execute(statement).scalar_one_or_none()
-    if dataset_id is not None:
-        events.append(session, dataset_id, "dataset.invalid", {"error": reason})
+    return get(session, dataset_id)
 
 
-def _settle(
-    session: Session,
-    claim: Claim,
-    status: str,
-    *,
-    report: Mapping[str, Any] | None,
-    error: Mapping[str, Any] | None = None,
-    content_hash: str | None = None,
-    canonical: Sequence[FileEntry] = (),
-) -> Dataset:
+def delete(session: Session, dataset_id: str, *, project: str | None = None) -> None:
+    """Delete the dataset: its files, report and preview are gone, and nothing finds it any more.
+
+    A validation under way is cancelled. Jobs and model versions made from it stay as they are. Blobs stay in the store,
+    since another upload may have the same content.
+
+    Raises:
+        NotFound: there is no such dataset.
+        DatasetInUse: jobs that need it are waiting or running.
+    """
+    from registry import jobs
+
+    if (dataset := get(session, dataset_id, project=project)).status == "validating":
+        # Before the dataset is locked: a worker that settles it takes the two locks in this order too.
+        jobs.request_cancel(session, dataset.validation_job_id)
+    dataset = lock(session, dataset_id, project=project)
+    users = jobs.list_unfinished(session, dataset_id, besides=dataset.validation_job_id)
+    if users:
+        shown = ", ".join(users[:10]) + (f" and {len(users) - 10} more" if len(users) > 10 else "")
+        raise DatasetInUse(
+            f"dataset {dataset_id} is in use by {shown}; cancel the job(s), or wait until they have ended", tuple(users)
+        )
     moment = now(session)
-    job = fenced(session, claim, moment)
-    if job.type != "validate_dataset" or job.dataset_id is None:
-        raise ValueError(f"{job.id} is a job of type {job.type}; only validate_dataset may settle a dataset")
-    settled = session.execute(
-        update(_datasets)
-        .where(_datasets.c.id == job.dataset_id, _datasets.c.status == "validating")
-        .values(
-            status=status,
-            report=None if report is None else dict(report),
-            error=None if error is None else dict(error),
-            content_hash=content_hash,
-            updated_at=moment,
-            ready_at=moment if status == "ready" else None,
-        )
-        .returning(_datasets.c.id)
-    ).scalar_one_or_none()
-    if settled is None:
-        raise LeaseLost(f"dataset {job.dataset_id} has its verdict already")
-    files.add(session, job.dataset_id, "canonical", canonical, moment)
-    data = {"content_hash": content_hash} if error is None else {"error": dict(error)}
-    events.append(session, job.dataset_id, f"dataset.{status}", data)
-    return get(session, job.dataset_id)
-
-
-def _records(session: Session, rows: Sequence[RowMapping]) -> list[Dataset]:
-    found = files.of(session, [row["id"] for row in rows])
-    return [
-        build(
-            Dataset,
-            row,
-            upload=found.get((row["id"], "upload"), ()),
-            files=found.get((row["id"], "canonical"), ()),
-        )
-        for row in rows
-    ]
+    gone: dict[str, Any] = {"report": None, "preview": None, "deleted_at": moment, "updated_at": moment}
+    if dataset.status == "validating":
+        # So that the worker, which may be about to write its verdict, finds that there is one already.
+        error = {"code": "validation_cancelled", "message": "the dataset was deleted", "errors": []}
+        gone |= {"status": "invalid", "error": error}
+    session.execute(
+        update(_datasets).where(_datasets.c.id == dataset_id).values(revision=_datasets.c.revision + 1, **gone)
+    )
+    files.remove(session, dataset_id)

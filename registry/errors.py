@@ -33,6 +33,16 @@ class DatasetNotReady(RegistryError):
     code = "dataset_not_ready"
 
 
+class DatasetInUse(RegistryError):
+    """Jobs that need the dataset are waiting or running; `job_ids` names them."""
+
+    code = "dataset_in_use"
+
+    def __init__(self, message: str, job_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.job_ids = job_ids
+
+
 class LeaseLost(RegistryError):
     """The claim is stale: its job has ended, was released, or another worker holds it. Stop work and write nothing."""
 

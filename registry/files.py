@@ -1,4 +1,4 @@
-"""Named files of datasets and model versions. Entries are written once with their owner and never change."""
+"""Named files of datasets and model versions. Entries are written once and never change; they go with their owner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from registry import tables
@@ -39,6 +39,11 @@ def add(session: Session, owner_id: str, role: FileRole, entries: Iterable[FileE
         record_blob(session, entry.blob, moment)
         row = {"owner_id": owner_id, "role": role, **entry.as_dict()}
         session.execute(insert(tables.files).values(**row))
+
+
+def remove(session: Session, owner_id: str) -> None:
+    """Take all its files from `owner_id`. The blobs stay: others may have the same content."""
+    session.execute(delete(tables.files).where(tables.files.c.owner_id == owner_id))
 
 
 def of(session: Session, owner_ids: Iterable[str]) -> dict[tuple[str, str], tuple[FileEntry, ...]]:

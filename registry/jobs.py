@@ -29,16 +29,15 @@ from registry.checkpoints import latest_checkpoint as latest_checkpoint
 from registry.checkpoints import promote_checkpoint as promote_checkpoint
 from registry.database import now
 from registry.errors import DatasetNotReady, NotFound
+from registry.job_lists import list_page as list_page
 from registry.job_rows import announce, finish, insert_job, lease_expired, to_job, write
 from registry.names import check_model_name
-from registry.paging import page
 from registry.records import (
     DEFAULT_PROJECT,
     Attempt,
     EpochMetrics,
     Job,
     LogLine,
-    Page,
     build,
 )
 
@@ -86,28 +85,12 @@ def get(session: Session, job_id: str, *, project: str | None = None) -> Job:
     return to_job(row)
 
 
-def list_page(
-    session: Session,
-    project: str = DEFAULT_PROJECT,
-    *,
-    status: str | None = None,
-    types: Sequence[str] | None = None,
-    dataset_id: str | None = None,
-    model: str | None = None,
-    after: str | None = None,
-    limit: int = 20,
-) -> Page[Job]:
-    """Jobs, newest first. `status` also understands `cancelling`; `after` is the `next_after` of the page before."""
-    query = select(_jobs).where(_jobs.c.project_id == project)
-    if status is not None:
-        query = query.where(_has_status(status))
-    if types is not None:
-        query = query.where(_jobs.c.type.in_(types))
-    if dataset_id is not None:
-        query = query.where(_jobs.c.dataset_id == dataset_id)
-    if model is not None:
-        query = query.where(_jobs.c.model == model)
-    return page(session, query, _jobs.c.id, after, limit, to_job)
+def list_unfinished(session: Session, dataset_id: str, *, besides: str | None = None) -> list[str]:
+    """Ids of the jobs on this dataset that are waiting or running, oldest first; `besides` is left out."""
+    query = select(_jobs.c.id).where(_jobs.c.dataset_id == dataset_id, _jobs.c.status.in_(("queued", "running")))
+    if besides is not None:
+        query = query.where(_jobs.c.id != besides)
+    return list(session.execute(query.order_by(_jobs.c.id)).scalars())
 
 
 def request_cancel(session: Session, job_id: str, *, project: str | None = None) -> Job:
@@ -152,19 +135,13 @@ def _is(job_id: str, project: str | None) -> ColumnElement[bool]:
     return _jobs.c.id == job_id if project is None else and_(_jobs.c.id == job_id, _jobs.c.project_id == project)
 
 
-def _has_status(status: str) -> ColumnElement[bool]:
-    asked = _jobs.c.cancel_requested_at.is_not(None)
-    if status == "cancelling":
-        return and_(_jobs.c.status == "running", asked)
-    if status == "running":
-        return and_(_jobs.c.status == "running", ~asked)
-    return and_(_jobs.c.status == status)
-
-
 def _require_ready(session: Session, project: str, dataset_id: str) -> None:
     datasets = tables.datasets
-    query = select(datasets.c.status).where(datasets.c.id == dataset_id, datasets.c.project_id == project)
-    status = session.execute(query).scalar_one_or_none()
+    query = select(datasets.c.status).where(
+        datasets.c.id == dataset_id, datasets.c.project_id == project, datasets.c.deleted_at.is_(None)
+    )
+    # Locked, so that it can't be deleted between this look and the commit of the job; readers don't wait.
+    status = session.execute(query.with_for_update(read=True)).scalar_one_or_none()
     if status is None:
         raise NotFound(f"there is no dataset {dataset_id}")
     if status != "ready":
