@@ -39,6 +39,12 @@ _ALL = (
         "Poll `GET /v1/datasets/{id}` until its status is `ready`, then repeat the request.",
     ),
     Kind(
+        "dataset_in_use",
+        409,
+        "The dataset is in use",
+        "Jobs that need it are waiting or running; the detail names them. Cancel them, or wait until they have ended.",
+    ),
+    Kind(
         "job_finished",
         409,
         "The job has already finished",
@@ -83,8 +89,21 @@ _ALL = (
     Kind("unknown_dataset", 422, "Unknown dataset", "`dataset_id` must name a dataset listed by `GET /v1/datasets`."),
     Kind("dataset_invalid", 422, "Invalid dataset", "The dataset's report names lines and reasons. Upload it mended."),
     Kind("dataset_too_small", 422, "Dataset too small", "Too few users, items or rows to train on and to hold out."),
-    Kind("dataset_too_large", 422, "Dataset too large", "A file announces more data than the limits allow."),
+    Kind("dataset_too_large", 422, "Dataset too large", "A file has more data than the limits allow."),
     Kind("dataset_unreadable", 422, "Unreadable dataset", "The file can't be opened as the format it claims to be."),
+    Kind(
+        "url_not_allowed",
+        422,
+        "URL not allowed",
+        "Datasets are fetched from public https addresses only, and only where the service's setting "
+        "POCKETREC_ALLOW_URLS is true. Upload the file itself instead.",
+    ),
+    Kind(
+        "resumable_uploads_unavailable",
+        422,
+        "No resumable uploads",
+        "This service takes files as multipart/form-data in one request: `curl -F file=@ratings.csv`.",
+    ),
     Kind("archive_rejected", 422, "Archive rejected", "The zip is unsafe to unpack."),
     Kind(
         "size_budget_impossible",
@@ -93,6 +112,12 @@ _ALL = (
         "No variant fits `export.max_bytes`. Raise it, lower `model.embedding_dim` or allow a smaller variant.",
     ),
     Kind("checksum_mismatch", 422, "Checksum mismatch", "The bytes received don't have the sha256 that was given."),
+    Kind(
+        "download_failed",
+        502,
+        "Download failed",
+        "What the dataset was to be fetched from didn't answer, or not with the file. Send the same request again.",
+    ),
     Kind("dataset_unavailable", 502, "Dataset unavailable", "A built-in dataset could not be downloaded or verified."),
     Kind("internal_error", 500, "Internal error", "A fault of the service. Its log has the `trace_id`."),
     Kind(

@@ -71,7 +71,7 @@ class DatasetTooSmall(PocketRecError):
 
 
 class DatasetTooLarge(PocketRecError):
-    """A file's own header or footer announces more than the limits allow."""
+    """A file announces, or turns out to hold, more than the limits allow."""
 
     code = "dataset_too_large"
 
@@ -86,6 +86,18 @@ class DatasetUnavailable(PocketRecError):
     """A built-in dataset could not be downloaded, or its checksum is not the pinned one."""
 
     code = "dataset_unavailable"
+
+
+class DownloadFailed(PocketRecError):
+    """What a dataset was to be fetched from didn't answer, or not with the file."""
+
+    code = "download_failed"
+
+
+class UrlNotAllowed(PocketRecError):
+    """An address that the service doesn't fetch datasets from."""
+
+    code = "url_not_allowed"
 
 
 class ArchiveRejected(PocketRecError):
