@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_
 from sqlalchemy.orm import Session
 
-from registry import tables
+from registry import phase_times, tables
 from registry.database import now
-from registry.job_rows import announce, end_attempt, fenced, finish, held, write
+from registry.job_rows import announce, end_attempt, fenced, finish, held
 from registry.records import PHASES, Claim, Job, Json
 from registry.upsert import insert_if_absent
 
@@ -32,11 +32,19 @@ def set_phase(session: Session, claim: Claim, phase: str) -> Job:
         raise ValueError(f"unknown phase {phase!r}; expected one of {', '.join(PHASES)}")
     position = PHASES.index(phase) + 1
     moment = now(session)
-    entered = write(
+    is_elsewhere = or_(_jobs.c.phase.is_distinct_from(phase), _jobs.c.phase_started_at.is_(None))
+    before = phase_times.lock(session, and_(held(claim), is_elsewhere))
+    if before is None:
+        return fenced(session, claim, moment)
+    if before.phase == phase:  # where an earlier attempt was lost
+        return fenced(session, claim, moment, phase_started_at=moment)
+    phase_times.leave(session, before, moment)
+    entered = fenced(
         session,
-        and_(held(claim), _jobs.c.phase.is_distinct_from(phase)),
+        claim,
         moment,
         phase=phase,
+        phase_started_at=moment,
         progress=None,
         furthest_phase=_greater(_jobs.c.furthest_phase, position),
         attempts_without_progress=_if(
@@ -45,8 +53,6 @@ def set_phase(session: Session, claim: Claim, phase: str) -> Job:
             _jobs.c.attempts_without_progress,
         ),
     )
-    if entered is None:
-        return fenced(session, claim, moment)
     return announce(session, entered, "job.phase_changed", {"phase": phase, "attempt": entered.attempt})
 
 
@@ -161,7 +167,10 @@ def _asked_to_cancel(claim: Claim) -> ColumnElement[bool]:
 def _let_go(session: Session, claim: Claim, pause_seconds: float = 0, **values: Any) -> Job:
     """End the lease soon and raise the fence, or a late heartbeat of the same claim would revive it."""
     moment = now(session)
+    if (before := phase_times.lock(session, held(claim))) is not None:
+        phase_times.leave(session, before, moment)
     values |= {"lease_until": moment + timedelta(seconds=pause_seconds), "worker": None, "progress": None}
+    values["phase_started_at"] = None
     return fenced(session, claim, moment, fence=_jobs.c.fence + 1, **values)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, RowMapping, and_, insert, or_, update
 from sqlalchemy.orm import Session
 
-from registry import events, tables
+from registry import counters, events, phase_times, tables
 from registry.database import now
 from registry.errors import LeaseLost
 from registry.records import AttemptOutcome, Claim, Job, build
@@ -95,11 +95,19 @@ def end_attempt(
 ) -> None:
     """Close the job's open attempt, if it has one."""
     attempts = tables.attempts
-    session.execute(
+    ended = session.execute(
         update(attempts)
         .where(attempts.c.job_id == job.id, attempts.c.outcome == "running")
         .values(outcome=outcome, ended_at=moment, error=None if error is None else dict(error))
-    )
+        .returning(attempts.c.number)
+    ).one_or_none()
+    if ended is None:
+        return
+    counters.add(session, "attempts_ended", {"type": job.type, "outcome": outcome})
+    if outcome == "lost":
+        # Without an error it was not reported by its supervisor: the lease ran out.
+        reason = "lease_expired" if error is None else str(error.get("code", "unknown"))
+        counters.add(session, "attempts_lost", {"type": job.type, "reason": reason[:64]})
 
 
 def finish(
@@ -117,6 +125,9 @@ def finish(
     `lost` says that the attempt did not end by itself, its worker fell silent.
     """
     moment = now(session)
+    before = phase_times.lock(session, where)
+    if before is None:
+        return None
     job = write(
         session,
         where,
@@ -124,18 +135,28 @@ def finish(
         to=to,
         finished_at=moment,
         lease_until=None,
+        phase_started_at=None,
         error=None if error is None else dict(error),
         result=None if result is None else dict(result),
         **values,
     )
     if job is None:
         return None
+    phase_times.leave(session, before, moment)
     end_attempt(session, job, moment, "lost" if lost else _ENDS[to], error)
+    _count(session, job, moment)
     if to != "succeeded" and job.type == "validate_dataset":
         _settle_dataset(session, job, moment, error)
     data = {"succeeded": _result_event(result), "failed": {"error": dict(error or {})}, "cancelled": {}}[to]
     seq = events.append(session, job.id, f"job.{to}", data)
     return _after_event(job, seq)
+
+
+def _count(session: Session, job: Job, moment: datetime) -> None:
+    labels = {"type": job.type, "status": job.status}
+    counters.add(session, "jobs_finished", labels)
+    if job.started_at is not None:
+        counters.observe(session, "job_seconds", labels, (moment - job.started_at).total_seconds())
 
 
 def announce(session: Session, job: Job, type: str, data: Mapping[str, Any] | None = None) -> Job:  # noqa: A002

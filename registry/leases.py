@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import tables
+from registry import counters, phase_times, tables
 from registry.attempts import worker_lost
 from registry.database import now
 from registry.job_rows import announce, claimable, end_attempt, fenced, finish, lease_expired, write
@@ -54,10 +54,12 @@ def claim(
     """
     moment = now(session)
     free = and_(claimable(moment), _jobs.c.attempts_without_progress < max_attempts_without_progress)
-    wanted = _jobs.c.id == (_oldest(free, queues) if job_id is None else job_id)
+    before = _oldest(session, free, queues) if job_id is None else phase_times.lock(session, _is(job_id) & free)
+    if before is None:
+        return None
     job = write(
         session,
-        and_(wanted, free),
+        and_(_is(before.job_id), free),
         moment,
         to="running",
         fence=_jobs.c.fence + 1,
@@ -66,16 +68,21 @@ def claim(
         lease_until=moment + timedelta(seconds=lease_seconds),
         worker=worker,
         progress=None,
+        phase_started_at=None,  # a new attempt is in no phase until it says so
         started_at=func.coalesce(_jobs.c.started_at, moment),
     )
     if job is None:
         return None
+    phase_times.leave(session, before, moment)
     end_attempt(session, job, moment, "lost")
     session.execute(
         insert(tables.attempts).values(
             job_id=job.id, number=job.attempt, fence=job.fence, worker=worker, outcome="running", started_at=moment
         )
     )
+    counters.add(session, "attempts_started", {"type": job.type})
+    if job.attempt == 1:
+        counters.observe(session, "job_wait_seconds", {"queue": job.queue}, (moment - job.created_at).total_seconds())
     kind = "job.started" if job.attempt == 1 else "job.resumed"
     job = announce(session, job, kind, {"attempt": job.attempt, "worker": worker})
     return Claim(job=job, fence=job.fence, worker=worker)
@@ -103,14 +110,14 @@ def waiting(session: Session, queues: Sequence[str] = ALL_QUEUES) -> int:
 def due(
     session: Session,
     *,
-    limit: int,
+    limit: int | Mapping[str, int],
     republish_seconds: float,
     queues: Sequence[str] = ALL_QUEUES,
     max_attempts_without_progress: int = 3,
 ) -> dict[str, tuple[str, ...]]:
     """Take note that at most `limit` claimable jobs of each queue, oldest first, are published now; their ids by queue.
 
-    Due are those that nobody has published for `republish_seconds`. Publish them after the commit; if that fails, they
+    `limit` is one number for all queues, or one for each by its name. Due are those that nobody has published for `republish_seconds`. Publish them after the commit; if that fails, they
     come again after the same time.
     """
     moment = now(session)
@@ -126,7 +133,7 @@ def due(
                 columns.published_at <= moment - timedelta(seconds=republish_seconds),
             )
             .order_by(columns.id)
-            .limit(limit)
+            .limit(limit if isinstance(limit, int) else limit[queue])
             .with_for_update(skip_locked=True)
         )
         if ids := tuple(session.execute(wanted).scalars()):
@@ -139,7 +146,7 @@ def due(
 def reap(
     session: Session,
     *,
-    limit: int,
+    limit: int | Mapping[str, int],
     republish_seconds: float,
     queues: Sequence[str] = ALL_QUEUES,
     max_attempts_without_progress: int = 3,
@@ -166,11 +173,14 @@ def reap(
     return Reaped(publish, cancelled, failed)
 
 
-def _oldest(free: ColumnElement[bool], queues: Sequence[str]) -> ColumnElement[str]:
+def _is(job_id: str) -> ColumnElement[bool]:
+    return _jobs.c.id == job_id
+
+
+def _oldest(session: Session, free: ColumnElement[bool], queues: Sequence[str]) -> phase_times.Before | None:
     # SKIP LOCKED: two slots that look at the same time take two jobs, instead of one waiting for the other's.
     # SQLite has no such clause and needs none: it has one writer.
-    candidate = select(_jobs.c.id).where(free, _jobs.c.queue.in_(queues)).order_by(_jobs.c.id).limit(1)
-    return candidate.with_for_update(skip_locked=True).scalar_subquery()
+    return phase_times.lock(session, and_(free, _jobs.c.queue.in_(queues)), skip_locked=True, limit=1)
 
 
 def _finish_all(

@@ -3,6 +3,8 @@
 Revision ID: 0002
 Revises: 0001
 """
+import json
+
 from alembic import op
 import sqlalchemy as sa
 
@@ -59,6 +61,23 @@ def upgrade() -> None:
 
     op.execute("UPDATE jobs SET queue = CASE type WHEN 'validate_dataset' THEN 'validate' ELSE 'train' END")
     _metadata_of_old_jobs()
+    _count_old_jobs()
+
+
+def _count_old_jobs() -> None:
+    jobs = sa.table('jobs', sa.column('type', sa.String), sa.column('status', sa.String))
+    counters = sa.table('counters', sa.column('name'), sa.column('labels'), sa.column('value'))
+    ended = (
+        sa.select(jobs.c.type, jobs.c.status, sa.func.count())
+        .where(jobs.c.status.in_(['succeeded', 'failed', 'cancelled']))
+        .group_by(jobs.c.type, jobs.c.status)
+    )
+    found = [
+        {'name': 'jobs_finished', 'labels': json.dumps({'status': status, 'type': type_}, separators=(',', ':')), 'value': count}
+        for type_, status, count in op.get_bind().execute(ended)
+    ]
+    if found:
+        op.bulk_insert(counters, found)
 
 
 def _metadata_of_old_jobs() -> None:
