@@ -37,7 +37,14 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, gt=0, description="How long a job stays with a worker that has gone silent.")
     reaper_seconds: float = Field(30, gt=0, description="How often expired leases and unseen jobs are looked for.")
     republish_seconds: float = Field(30, gt=0, description="Age at which a waiting job's queue message is sent again.")
-    slots: int = Field(1, ge=1, le=64, description="Jobs that one worker process runs at the same time.")
+    slots: int = Field(1, ge=1, le=64, description="Training jobs that one worker process runs at the same time.")
+    validate_slots: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Datasets that one worker process checks at the same time; besides `slots`, "
+        "so that an upload never waits for a training.",
+    )
     queues: tuple[Literal["train", "validate"], ...] = Field(
         ("train", "validate"), min_length=1, description="Queues that this worker takes jobs from: train, validate."
     )
@@ -54,6 +61,17 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
     max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload accepted, in bytes.")
+    allow_urls: bool = Field(
+        False,
+        description="Whether datasets may be fetched from a URL: public https addresses only, on the ports url_ports.",
+    )
+    allow_http_urls: bool = Field(False, description="With allow_urls: whether plain http will do.")
+    url_ports: tuple[int, ...] = Field((80, 443), description="Ports that datasets may be fetched from.")
+    download_seconds: float = Field(600, gt=0, description="Longest time that fetching a dataset may take.")
+    parse_seconds: float = Field(1800, gt=0, description="Longest time that reading an upload may take.")
+    parse_memory_bytes: int = Field(
+        4 * 1024**3, gt=0, description="Most memory that reading an upload may take, in bytes."
+    )
     cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call the API from.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
 
