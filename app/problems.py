@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
+from app.allowed_methods import allow
 from app.problem_kinds import KINDS
 from reco_core.errors import FieldError, PocketRecError, is_disk_full
 from registry.errors import InvalidName, RegistryError
@@ -141,7 +142,10 @@ def install(app: FastAPI) -> None:
     """Make `app` answer with problem documents wherever it answers with an error."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
-        return render(request.url.path, trace_id_of(request), _translate(error))
+        problem = _translate(error)
+        if problem.status_code == 405:
+            problem.headers = {**(problem.headers or {}), "Allow": allow(request)}
+        return render(request.url.path, trace_id_of(request), problem)
 
     failures = (OSError, DBAPIError)  # of these only a full disk is answered here
     for kind in (StarletteHTTPException, RequestValidationError, PocketRecError, RegistryError, *failures):

@@ -16,10 +16,16 @@ BUNDLE = "bundle.zip"
 SUMS = "SHA256SUMS"
 BESIDE = (BUNDLE, "measurements.json")  # published with the bundle, but not files of it
 
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT = {
+    media_type: _BYTES
+    for media_type in ("application/octet-stream", "application/json", "application/zip", "text/plain")
+}
+
 FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The bytes as published.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": _CONTENT,
         "headers": {
             **ETAG,
             "Repr-Digest": {"description": "sha-256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
@@ -28,7 +34,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     206: {
         "description": "The range asked for.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": _CONTENT,
         "headers": {"Content-Range": {"schema": {"type": "string"}}},
     },
     **NOT_MODIFIED,
