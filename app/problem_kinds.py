@@ -51,6 +51,25 @@ _ALL = (
         "A job that succeeded, failed or was cancelled never changes.",
     ),
     Kind(
+        "job_not_finished",
+        409,
+        "The job has not finished",
+        "Only a job that failed or was cancelled can be tried again. Wait for its end, or cancel it first.",
+    ),
+    Kind("job_succeeded", 409, "The job has succeeded", "It has its result. Post a new job to train again."),
+    Kind(
+        "job_not_retryable",
+        409,
+        "A job of this type can't be tried again",
+        "A dataset is validated once. Upload it again; its validation then is a new job.",
+    ),
+    Kind(
+        "dataset_deleted",
+        409,
+        "The dataset was deleted",
+        "What the job was to train on is gone. Upload it again and post a new job.",
+    ),
+    Kind(
         "idempotency_in_flight",
         409,
         "The first request with this key is still under way",
@@ -139,6 +158,7 @@ _ALL = (
     Kind("validation_cancelled", 409, "Validation cancelled", "Upload the dataset again to have it validated."),
     Kind("worker_lost", 500, "The worker was lost", "Several attempts in a row ended without progress."),
     Kind("not_a_bundle", 422, "Not a bundle", "The folder lacks model.tflite or items.json; unpack a bundle.zip."),
+    Kind("ranks_unreadable", 422, "Ranks unreadable", "Give `ranks.npz` as the service or a run wrote it."),
     Kind("unknown_items", 422, "Unknown items", "The bundle's vocabulary/items.txt lists the ids that it knows."),
     Kind("output_exists", 500, "Output exists", "The folder for the result holds something already; choose another."),
     Kind("parity_failed", 500, "Parity failed", "The exported file doesn't rank as the trained model does."),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
@@ -46,6 +49,28 @@ def promote_checkpoint(
         job = fenced(session, claim, moment, attempts_without_progress=0)
         announce(session, job, "job.checkpointed", {"epoch": epoch, "step": step, "attempt": job.attempt})
     return checkpoint
+
+
+def hand_on(session: Session, checkpoint: Checkpoint, job_id: str) -> None:
+    """Let another job, which nobody has claimed yet, begin where `checkpoint` stands."""
+    copy = replace(checkpoint, id=ids.new("ckpt"), job_id=job_id, fence=0, attempt=0, created_at=now(session))
+    session.execute(insert(_checkpoints).values(**vars(copy)))
+
+
+def latest_of(session: Session, job_ids: Sequence[str]) -> dict[str, Checkpoint]:
+    """`latest_checkpoint` of each job that has one."""
+    columns = _checkpoints.c
+    own = tables.jobs.alias("own")
+    furthest = (
+        select(columns.id)
+        .where(columns.job_id == own.c.id)
+        .order_by(columns.epoch.desc(), columns.step.desc(), columns.id.desc())
+        .limit(1)
+        .correlate(own)
+        .scalar_subquery()
+    )
+    query = select(_checkpoints).where(columns.id.in_(select(furthest).where(own.c.id.in_(job_ids))))
+    return {row["job_id"]: build(Checkpoint, row) for row in session.execute(query).mappings()}
 
 
 def latest_checkpoint(session: Session, job_id: str) -> Checkpoint | None:

@@ -61,6 +61,30 @@ class BlobCorrupt(RegistryError):
     code = "artifact_corrupt"
 
 
+class JobNotFinished(RegistryError):
+    """The job is still queued or running."""
+
+    code = "job_not_finished"
+
+
+class JobSucceeded(RegistryError):
+    """The job has its result; there is nothing to try again."""
+
+    code = "job_succeeded"
+
+
+class JobNotRetryable(RegistryError):
+    """A job of this type can't be tried again by itself."""
+
+    code = "job_not_retryable"
+
+
+class DatasetDeleted(RegistryError):
+    """The job's dataset is gone."""
+
+    code = "dataset_deleted"
+
+
 class IdempotencyKeyReused(RegistryError):
     """The idempotency key was used before, at the same address, for another body."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["ds", "job", "evt", "ckpt", "mdl", "mv"]
@@ -19,6 +20,12 @@ def _tick() -> int:
     with _lock:
         _last_tick = max(_last_tick + 1, (time.time_ns() << 12) // 1_000_000)
         return _last_tick
+
+
+def at(kind: Kind, moment: datetime, shift: timedelta = timedelta(0)) -> str:
+    """The least id that could be made at `moment` plus `shift`, to the millisecond: all made before are less."""
+    milliseconds = min(max(0, int((moment.timestamp() + shift.total_seconds()) * 1000)), (1 << 48) - 1)
+    return f"{kind}_{milliseconds << 80:032x}"
 
 
 def new(kind: Kind) -> str:

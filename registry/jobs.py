@@ -8,10 +8,10 @@ Each writes its events in the same transaction. Publish the id to the queue afte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, insert, select
 from sqlalchemy.orm import Session
 
 from registry import ids, queues, tables
@@ -30,6 +30,10 @@ from registry.checkpoints import promote_checkpoint as promote_checkpoint
 from registry.database import now
 from registry.errors import DatasetNotReady, NotFound
 from registry.job_lists import list_page as list_page
+from registry.job_logs import list_log as list_log
+from registry.job_logs import measure_log as measure_log
+from registry.job_logs import read_log as read_log
+from registry.job_logs import tail_log as tail_log
 from registry.job_rows import announce, finish, insert_job, lease_expired, to_job, write
 from registry.names import check_model_name
 from registry.records import (
@@ -37,7 +41,6 @@ from registry.records import (
     Attempt,
     EpochMetrics,
     Job,
-    LogLine,
     build,
 )
 
@@ -55,14 +58,19 @@ def create(
     model: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     queue: str | None = None,
+    estimate: Mapping[str, Any] | None = None,
     retry_of: str | None = None,
+    request_id: str | None = None,
 ) -> Job:
-    """Queue a job. Raises NotFound and DatasetNotReady for its dataset, InvalidName for its model."""
+    """Queue a job. Raises NotFound and DatasetNotReady for its dataset, InvalidName for its model.
+
+    `estimate` is what is expected of it; `request_id` the request that wants it.
+    """
     if model is not None:
         check_model_name(model)
     if dataset_id is not None and type != "validate_dataset":
         _require_ready(session, project, dataset_id)
-    return insert_job(
+    job = insert_job(
         session,
         id=ids.new("job"),
         project_id=project,
@@ -73,8 +81,18 @@ def create(
         preset=preset,
         model=model,
         metadata=dict(metadata or {}),
+        estimate=None if estimate is None else dict(estimate),
         retry_of=retry_of,
+        request_id=request_id,
     )
+    pairs = [
+        {"job_id": job.id, "project_id": project, "key": key, "value": value}
+        for key, value in job.metadata.items()
+        if isinstance(value, str)
+    ]
+    if pairs:
+        session.execute(insert(tables.job_metadata), pairs)
+    return job
 
 
 def get(session: Session, job_id: str, *, project: str | None = None) -> Job:
@@ -122,13 +140,6 @@ def list_epochs(session: Session, job_id: str) -> list[EpochMetrics]:
     """The metrics of all completed epochs, in order."""
     query = select(tables.job_epochs).where(tables.job_epochs.c.job_id == job_id).order_by(tables.job_epochs.c.epoch)
     return [build(EpochMetrics, row) for row in session.execute(query).mappings()]
-
-
-def list_log(session: Session, job_id: str, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
-    """Log lines with an id greater than `after`, in order."""
-    log = tables.job_logs
-    query = select(log).where(log.c.job_id == job_id, log.c.id > after).order_by(log.c.id).limit(limit)
-    return [build(LogLine, row) for row in session.execute(query).mappings()]
 
 
 def _is(job_id: str, project: str | None) -> ColumnElement[bool]:
