@@ -1,4 +1,4 @@
-"""What a config costs, known before anything is trained."""
+"""The size budget: what can be known to break it before anything is trained."""
 
 from __future__ import annotations
 

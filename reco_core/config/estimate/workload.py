@@ -1,0 +1,190 @@
+"""How much a job has to do: examples and vocabulary, counted from a dataset's report as `examples.generate` would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reco_core.config.models import JobConfig
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError
+
+# as in reco_core.examples.split, which a light process can't import; a test compares them
+MOST_REFERENCE_VALIDATION = 10_000
+STATISTICS_VERSION = 1  # of reco_core.datasets.statistics
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Timelines of about the same length, counted together."""
+
+    length: int  # of the shortest
+    users: int
+    rows: int
+    distinct: int  # different items of each user, summed
+    distinct_before: int  # the same without each user's last two rows
+
+    @property
+    def mean(self) -> float:
+        """Mean length."""
+        return self.rows / self.users
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the stages of a job work on."""
+
+    rows: int  # of the log
+    users: int  # that take part
+    dropped_users: int
+    interactions: int  # of the users that take part
+    vocabulary: int
+    attribute_values: int  # 0 where the model has no item attribute
+    attribute_entries: int
+    train: int
+    validation: int
+    test: int
+    exact: bool  # False where the report has no statistics and the counts are guesses
+    text_bytes: int  # of ids, titles and attribute values, in all
+    lengths: tuple[Lengths, ...] = ()  # of the users that take part
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per step where the config leaves it open, as in reco_core.training.batches."""
+        return min(512, max(32, self.train // 100), max(1, self.train))
+
+    def share_of_timelines_shorter_than(self, length: int) -> float:
+        """Share of the users that take part; 0 where nothing is known of them."""
+        users = sum(entry.users for entry in self.lengths)
+        shorter = sum(entry.users for entry in self.lengths if entry.mean < length)
+        return shorter / users if users else 0.0
+
+
+def workload(config: JobConfig, report: Mapping[str, Any]) -> Workload | None:
+    """The workload of a job on the dataset with this report; None where the report says too little.
+
+    Raises:
+        DatasetTooSmall: nothing would be left to train or to evaluate on.
+        ConfigInvalid: the config names an item attribute that the item table lacks.
+    """
+    found = report.get("statistics")
+    if isinstance(found, Mapping) and found.get("version") == STATISTICS_VERSION:
+        return _counted(config, found)
+    users, items, rows = report.get("users"), report.get("items"), report.get("rows", {}).get("accepted")
+    if not (isinstance(users, int) and isinstance(items, int) and isinstance(rows, int) and users > 0):
+        return None
+    return _guessed(config, users, items, rows)
+
+
+def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
+    lengths = _of_rating(found, config.examples.min_rating)
+    kept = tuple(entry for entry in lengths if entry.mean >= config.examples.min_timeline_length)
+    users, interactions = sum(entry.users for entry in kept), sum(entry.rows for entry in kept)
+    if users == 0:
+        raise _too_small(config, found["users"])
+    if config.evaluation.protocol == "leave_one_out":
+        validation = test = users
+        # timeline a b c d e: labels b and c; of items that come again only the first time counts
+        train = interactions - 3 * users if config.repeats else sum(entry.distinct_before for entry in kept) - users
+    else:
+        labels = interactions - users
+        fresh = labels if config.repeats else sum(entry.distinct for entry in kept) - users
+        train, validation, test = _reference(config, labels, fresh)
+    _require_examples({"training": train, "validation": validation, "test": test})
+    values, entries = _attribute(config, found.get("attribute"))
+    return Workload(
+        rows=found["rows"],
+        users=users,
+        dropped_users=found["users"] - users,
+        interactions=interactions,
+        vocabulary=found["vocabulary"],
+        attribute_values=values,
+        attribute_entries=entries,
+        train=train,
+        validation=validation,
+        test=test,
+        exact=True,
+        text_bytes=found["text_bytes"],
+        lengths=kept,
+    )
+
+
+def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
+    """For reports from before there were statistics: as if all timelines were equally long."""
+    shortest = config.examples.min_timeline_length
+    users = max(1, min(users, rows // shortest))
+    if config.evaluation.protocol == "leave_one_out":
+        train, validation, test = max(1, rows - 3 * users), users, users
+    else:
+        train, validation, test = (max(1, count) for count in _reference(config, rows - users, rows - users))
+    return Workload(
+        rows=rows,
+        users=users,
+        dropped_users=0,
+        interactions=rows,
+        vocabulary=items,
+        attribute_values=0,
+        attribute_entries=0,
+        train=train,
+        validation=validation,
+        test=test,
+        exact=False,
+        text_bytes=20 * items,
+    )
+
+
+def _reference(config: JobConfig, labels: int, fresh: int) -> tuple[int, int, int]:
+    """Training, validation and test examples of the protocol `reference`, of which `fresh` labels are first ones."""
+    train = int(labels * config.examples.train_data_fraction)
+    validation = min(labels - train, train // 10, MOST_REFERENCE_VALIDATION)
+    test = labels - train - validation
+    return round((train - validation) * fresh / labels) if labels else 0, validation, test
+
+
+def _of_rating(found: Mapping[str, Any], min_rating: float | None) -> list[Lengths]:
+    """The timelines of the rows rated at least `min_rating`: those of the lowest recorded threshold not below it."""
+    timelines: Sequence[Mapping[str, Any]] = found["timelines"]
+    lowest = found["lowest_rating"]
+    if min_rating is None or lowest is None or _at_least(lowest, min_rating):
+        return [Lengths(*numbers) for numbers in timelines[0]["lengths"]]
+    for entry in timelines[1:]:
+        if _at_least(entry["min_rating"], min_rating):
+            return [Lengths(*numbers) for numbers in entry["lengths"]]
+    return []
+
+
+def _at_least(rating: float, limit: float) -> bool:
+    # ratings are float32: 3.3 is 3.2999999523, and `min_rating: 3.3` must let it pass
+    return rating >= limit - 1e-6 * abs(limit)
+
+
+def _attribute(config: JobConfig, found: Mapping[str, Any] | None) -> tuple[int, int]:
+    wanted = config.model.item_attribute
+    if wanted is None or (wanted == "auto" and found is None):
+        return 0, 0
+    if found is None or wanted not in ("auto", found["name"]):
+        has = f"it has {found['name']!r}" if found else "it has no multi-valued attribute"
+        detail = f"the item table lacks the attribute {wanted!r} ({has}); use that name, 'auto' or null"
+        raise ConfigInvalid(detail, [FieldError("/model/item_attribute", "unknown_attribute", detail)])
+    return found["values"], found["entries"]
+
+
+def _too_small(config: JobConfig, users: int) -> DatasetTooSmall:
+    rating = config.examples.min_rating
+    rated = "" if rating is None else f" rated at least {rating:g}"
+    remedy = "upload a longer log, or lower " + ("it" if rating is None else "it or examples.min_rating")
+    detail = (
+        f"none of the {users:,} users has the {config.examples.min_timeline_length} interactions{rated} that "
+        f"examples.min_timeline_length asks for; {remedy}"
+    )
+    pointer = "/examples/min_timeline_length" if rating is None else "/examples/min_rating"
+    return DatasetTooSmall(detail, [FieldError(pointer, "dataset_too_small", detail)])
+
+
+def _require_examples(counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        if count <= 0:
+            raise DatasetTooSmall(
+                f"the log is too small to split: no {name} example would be left; "
+                "at least one user with four or more interactions with different items is needed"
+            )
