@@ -1,4 +1,4 @@
-"""The pipeline as a command, no service needed: `python -m reco_core run` and `python -m reco_core recommend`."""
+"""The pipeline as a command, no service needed: `python -m reco_core run`, `recommend` and `compare`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "run":
             _run(options, reporter)
-        else:
+        elif options.command == "recommend":
             _recommend(options, channel)
+        else:
+            _compare(options, channel)
     except Interrupted as error:
         print(error.message, file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -93,6 +95,14 @@ def _recommend(options: argparse.Namespace, channel: Any) -> None:
     channel.flush()
 
 
+def _compare(options: argparse.Namespace, channel: Any) -> None:
+    from reco_core.comparing import compare_files
+
+    answer = compare_files(options.base, options.other, samples=options.samples, seed=options.seed)
+    channel.write(json.dumps(answer) + "\n")
+    channel.flush()
+
+
 def _spec(text: str | None) -> dict[str, Any]:
     try:
         spec = json.loads(text or "{}")
@@ -126,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--history", required=True, help="raw item ids, oldest first, separated by commas")
     ask.add_argument("--top", type=int, default=10)
     ask.add_argument("--json", action="store_true")
+    compare = commands.add_parser(
+        "compare", help="compare models by their ranks.npz, example by example; one JSON line"
+    )
+    compare.add_argument("base", type=Path, help="ranks.npz of the model that the others are compared with")
+    compare.add_argument("other", type=Path, nargs="+", help="ranks.npz of another model")
+    compare.add_argument("--samples", type=int, default=1000, help="bootstrap resamples")
+    compare.add_argument("--seed", type=int, default=0)
     return parser
 
 

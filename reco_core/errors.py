@@ -118,6 +118,12 @@ class NotABundle(PocketRecError):
     code = "not_a_bundle"
 
 
+class RanksUnreadable(PocketRecError):
+    """A file of ranks that isn't one, or is damaged."""
+
+    code = "ranks_unreadable"
+
+
 class UnknownItems(PocketRecError):
     """Raw item ids that a bundle's vocabulary doesn't hold."""
 

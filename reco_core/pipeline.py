@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reco_core import assessment, bundle, datasets, environment, examples, export, model, training
+from reco_core import assessment, bundle, datasets, environment, evaluation, examples, export, model, training
 from reco_core.config import JobConfig
 from reco_core.config.estimate import require_budget
 from reco_core.datasets.types import Interactions
@@ -43,8 +43,8 @@ def run(
     """Train, export, evaluate and verify a recommender; write its bundle to the folder `out` in one atomic step.
 
     Args:
-        work: folder for checkpoints (`work`/checkpoints) and for `measurements.json`, which depends on the machine and
-            the hour and is therefore no part of the bundle.
+        work: folder for checkpoints (`work`/checkpoints), for `measurements.json`, which depends on the machine and the
+            hour and is therefore no part of the bundle, and for `ranks.npz`, which no phone needs.
         resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
         should_stop: asked several times a second while training.
 
@@ -99,6 +99,7 @@ def run(
             golden=assessed.golden,
             details={
                 "signatures": files.shape.signatures(),
+                "operators": {name: export.operators(files.variants[name].path) for name in assessed.shipped},
                 "vocabulary_size": example_set.vocabulary.size,
                 "config": config.model_dump(mode="json"),
                 "seed": config.seed,
@@ -107,6 +108,8 @@ def run(
                 "metrics": {"protocol": example_set.protocol, "test": assessed.report["test"]},
             },
         )
+    shipped = rankings.test[assessed.default_variant]
+    evaluation.write_ranks(work / "ranks.npz", shipped, example_set, data_hash, repeats=config.repeats)
     measured.write(work / "measurements.json")
     return manifest
 

@@ -1,11 +1,12 @@
 """Stage 6 of 7: scorer of an exported file + examples -> report."""
 
 from reco_core.evaluation.baselines import BASELINES
-from reco_core.evaluation.compare import Comparison, compare
+from reco_core.evaluation.compare import Comparison, compare, compare_ranks
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
 from reco_core.evaluation.lists import overlap
 from reco_core.evaluation.ranking import Ranks, mask_scores, rank_labels, top_items
+from reco_core.evaluation.ranks_file import RanksFile, read_ranks, write_ranks
 from reco_core.evaluation.report import report
 
 __all__ = [
@@ -15,14 +16,18 @@ __all__ = [
     "HistoryBatch",
     "Metric",
     "Ranks",
+    "RanksFile",
     "Scorer",
     "Stratum",
     "compare",
+    "compare_ranks",
     "evaluate",
     "mask_scores",
     "overlap",
     "rank_labels",
+    "read_ranks",
     "report",
     "top_items",
     "validation_ndcg",
+    "write_ranks",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,14 +45,51 @@ def compare(
             raise ValueError("only evaluations of the same examples can be compared; rank the same split with both")
     names = tuple(metrics)
     values = np.stack([_mean(name, ours) - _mean(name, theirs) for name in names], axis=1)
+    return dict(zip(names, _comparisons(users, values, names, samples, seed), strict=True))
+
+
+def compare_ranks(
+    users: NDArray[np.int32],
+    base: NDArray[np.integer],
+    others: Mapping[str, NDArray[np.integer]],
+    metrics: Iterable[str],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict[str, Comparison]]:
+    """Compare each of `others` with `base`, all of them rankings of the same examples, in the same resamples.
+
+    Args:
+        users: [examples] whose example it is.
+        base: [examples] ranks from 1; so are `others`, by name.
+
+    Returns:
+        `{name: {metric: the other one's figure minus the base's}}`.
+    """
+    names = tuple(metrics)
+    values = np.stack(
+        [
+            metric_values(name, ranks.astype(np.int64)) - metric_values(name, base.astype(np.int64))
+            for ranks in others.values()
+            for name in names
+        ],
+        axis=1,
+    )
+    found = iter(_comparisons(users, values, names * len(others), samples, seed))
+    return {other: {name: next(found) for name in names} for other in others}
+
+
+def _comparisons(
+    users: NDArray[np.int32], values: NDArray[np.float64], names: Sequence[str], samples: int, seed: int
+) -> list[Comparison]:
+    """One for each column of `values` [examples, columns], which holds differences in the metric of its name."""
     sums, counts = per_user(users, values), per_user(users, np.ones((len(users), 1)))
     same_group = np.zeros(len(names), np.intp)
     found = intervals(resampled_ratios(sums, counts, same_group, samples, seed))
-    differences = values.mean(axis=0).tolist()
-    return {
-        name: Comparison(difference, interval, _verdict(interval, higher_is_better(name)))
-        for name, difference, interval in zip(names, differences, found, strict=True)
-    }
+    return [
+        Comparison(difference, interval, _verdict(interval, higher_is_better(name)))
+        for name, difference, interval in zip(names, values.mean(axis=0).tolist(), found, strict=True)
+    ]
 
 
 def _runs(evaluations: Evaluation | Sequence[Evaluation]) -> tuple[Evaluation, ...]:

@@ -2,6 +2,7 @@
 
 from reco_core.export.convert import ExportedFiles, ExportedVariant, export
 from reco_core.export.golden import GOLDEN_TOLERANCE, golden_cases, reproduces
+from reco_core.export.operators import operators
 from reco_core.export.parity import Parity, check_parity, check_recommend
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "check_recommend",
     "export",
     "golden_cases",
+    "operators",
     "reproduces",
 ]

@@ -12,6 +12,8 @@ import pytest
 
 from reco_core import bundle
 from reco_core.errors import OutputExists
+from reco_core.evaluation import read_ranks
+from reco_core.evaluation.metrics import metric_values
 from reco_core.examples import ItemAttribute, Vocabulary
 from reco_core.export import reproduces
 from reco_core.inference import Recommender
@@ -57,6 +59,10 @@ def test_the_manifest_says_how_the_model_is_called(made, config_file):
     assert manifest["seed"] == 7
     assert len(manifest["data_hash"]) == 64
     assert manifest["vocabulary_size"] == 60
+    assert set(manifest["operators"]) == {"float32", "float16", "dynamic_int8"}
+    for counts in manifest["operators"].values():
+        assert {"GATHER", "TOPK_V2"} <= set(counts)
+        assert all(count > 0 for count in counts.values())
     assert {"packages", "cpu_features", "threads"} <= set(manifest["environment"])
 
 
@@ -200,3 +206,13 @@ def test_what_a_dead_run_left_is_no_obstacle(tmp_path):
     (tmp_path / "out" / "bundle.partial" / "variants").mkdir(parents=True)
     (tmp_path / "out" / "bundle.partial" / "stale").write_text("x")
     assert not (written(tmp_path) / "stale").exists()
+
+
+def test_the_ranks_beside_the_bundle_give_the_figures_in_its_report(made):
+    folder, _ = made
+    found = read_ranks(folder.with_name("bundle.work") / "ranks.npz")
+    test = read(folder, "report.json")["test"]
+    assert len(found.ranks) == read(folder, "report.json")["data"]["test_examples"]
+    for metric in ("recall@10", "ndcg@10", "mean_rank"):
+        assert metric_values(metric, found.ranks).mean() == pytest.approx(test[metric]["value"], abs=1e-6)
+    assert not list(folder.rglob("*.npz"))

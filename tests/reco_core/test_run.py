@@ -50,6 +50,8 @@ def test_another_run_gives_the_same_bundle(made, planted_folder, config_file, tm
     done = reco_core("run", "--data", planted_folder, "--config", config_file, "--out", tmp_path / "again")
     assert done.returncode == 0, done.stderr
     assert tree(tmp_path / "again") == tree(made[0])
+    ranks = [folder.with_name(f"{folder.name}.work") / "ranks.npz" for folder in (tmp_path / "again", made[0])]
+    assert ranks[0].read_bytes() == ranks[1].read_bytes()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reco_core.evaluation import Evaluation, compare
+from reco_core.evaluation import Evaluation, compare, compare_ranks
 from reco_core.examples import Examples
 
 
@@ -56,3 +56,18 @@ def test_users_with_many_examples_are_drawn_as_one() -> None:
 def test_other_examples_are_refused() -> None:
     with pytest.raises(ValueError, match="same examples"):
         compare(ranked(RANKS), ranked(RANKS[:-1]))
+
+
+def test_many_at_once_are_compared_as_one_by_one() -> None:
+    users = np.random.default_rng(2).integers(0, 300, len(RANKS)).astype(np.int32)
+    others = {"a": np.maximum(RANKS - 3, 1), "b": np.minimum(RANKS + 1, 40), "same": RANKS}
+    names = ("recall@10", "mrr@10", "mean_rank")
+    found = compare_ranks(users, RANKS, others, names, samples=200, seed=3)
+    assert list(found) == list(others)
+    for name, ranks in others.items():
+        one = compare(ranked(ranks, users), ranked(RANKS, users), names, samples=200, seed=3)
+        for metric in names:
+            assert found[name][metric].verdict == one[metric].verdict
+            assert found[name][metric].difference == pytest.approx(one[metric].difference)
+            assert found[name][metric].ci95 == pytest.approx(one[metric].ci95)
+    assert found["same"]["mean_rank"].ci95 == (0, 0)
