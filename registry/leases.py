@@ -117,8 +117,8 @@ def due(
 ) -> dict[str, tuple[str, ...]]:
     """Take note that at most `limit` claimable jobs of each queue, oldest first, are published now; their ids by queue.
 
-    `limit` is one number for all queues, or one for each by its name. Due are those that nobody has published for `republish_seconds`. Publish them after the commit; if that fails, they
-    come again after the same time.
+    `limit` is one number for all queues, or one for each by its name. Due are those that nobody has published for
+    `republish_seconds`. Publish them after the commit; if that fails, they come again after the same time.
     """
     moment = now(session)
     columns = _jobs.c

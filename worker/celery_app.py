@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
+from kombu import Exchange, Queue
 
 from registry import broker_transports as broker_transports  # makes its names known to kombu
-from registry.broker_address import MESSAGE_FORM, connection_to
+from registry.broker_address import MESSAGE_FORM, connection_to, message_queue
+from worker.slots import capacities
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -40,8 +42,12 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_timeout=5,
         # A message is only a hint: losing one costs nothing, and holding one back for a late ack would gain nothing.
         task_acks_late=False,
+        # Named one by one: with nothing but names, Celery would take messages from the default queue only.
+        task_queues=[_queue(message_queue(queue)) for queue in settings.queues],
         worker_pool="threads",
-        worker_concurrency=settings.slots,
+        # One for each slot. A message of a queue whose slots are all at work is dropped at once, so that it never holds
+        # a thread that a job of another queue could have (worker/slot.py).
+        worker_concurrency=sum(capacities(settings).values()),
         worker_prefetch_multiplier=1,
         # Without it a busy worker holds the next message back from idle ones. Celery knows it for Redis only.
         worker_disable_prefetch=connection.is_redis,
@@ -51,6 +57,11 @@ def make_app(settings: Settings) -> Celery:
         worker_redirect_stdouts=False,
     )
     return app
+
+
+def _queue(name: str) -> Queue:
+    """As Celery makes one for a sender that knows nothing but its name."""
+    return Queue(name, Exchange(name), routing_key=name)
 
 
 def _for_command_line() -> Celery:

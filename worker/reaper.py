@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry import leases
-from worker import slot
+from worker import alive, slot
+from worker.slots import capacities
 
 if TYPE_CHECKING:
     from worker.runtime import Runtime
@@ -18,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> leases.Reaped:
-    """One pass: at most as many messages as this worker has slots, oldest job first.
+    """One pass: at most as many messages for each queue as this worker has slots for it, oldest job first.
 
     `republish_seconds` replaces the setting of that name.
     """
@@ -26,7 +28,7 @@ def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> le
     with runtime.database.write() as session:
         found = leases.reap(
             session,
-            limit=settings.slots,
+            limit=capacities(settings),
             republish_seconds=settings.republish_seconds if republish_seconds is None else republish_seconds,
             queues=settings.queues,
             max_attempts_without_progress=settings.max_attempts_without_progress,
@@ -39,7 +41,7 @@ def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> le
 
 
 class Watchdog:
-    """Takes waiting jobs itself when idle slots have not been given them for `PATIENCE` passes in a row.
+    """Takes waiting jobs itself when a queue's idle slots have not been given them for `PATIENCE` passes in a row.
 
     Then the queue is broken in some way: the broker is gone for good, or Celery's loop hangs.
     """
@@ -48,19 +50,24 @@ class Watchdog:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._missed = 0
+        self._missed = dict.fromkeys(runtime.slots, 0)
 
     def look(self) -> bool:
         """One look, after a pass of the reaper. Returns whether it took over."""
+        with self._runtime.database.read() as session:
+            waiting = {queue: leases.waiting(session, (queue,)) for queue in self._runtime.slots}
+        taken = [queue for queue, count in waiting.items() if self._take_over(queue, count)]
+        return bool(taken)
+
+    def _take_over(self, queue: str, waiting: int) -> bool:
         runtime = self._runtime
-        with runtime.database.read() as session:
-            waiting = leases.waiting(session, runtime.settings.queues)
-        self._missed = self._missed + 1 if waiting and not runtime.active else 0
-        if self._missed <= self.PATIENCE or runtime.stopping.is_set():
+        self._missed[queue] = self._missed[queue] + 1 if waiting and not runtime.slots[queue].busy else 0
+        if self._missed[queue] <= self.PATIENCE or runtime.stopping.is_set():
             return False
-        log.warning("queue_bypassed", waiting=waiting, reason="jobs wait, slots are idle and no message comes")
-        self._missed = 0
-        threading.Thread(target=slot.work, args=(runtime,), name="bypass", daemon=True).start()
+        log.warning("queue_bypassed", queue=queue, waiting=waiting, reason="slots are idle and no message comes")
+        self._missed[queue] = 0
+        work = partial(slot.work, runtime, queue=queue)
+        threading.Thread(target=work, name=f"bypass-{queue}", daemon=True).start()
         return True
 
 
@@ -81,6 +88,7 @@ class Reaper(threading.Thread):
                 reap_once(self._runtime, republish_seconds=republish_seconds)
                 republish_seconds = None
                 self._watchdog.look()
+                alive.touch(self._runtime.settings)
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])
             except Exception:

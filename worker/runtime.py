@@ -7,8 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from registry.blobs import BlobStore
 from registry.database import Database
 from worker import attempt_folder, publish
+from worker.slots import Slots, capacities
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -36,8 +36,10 @@ class Runtime:
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     trainer: Sequence[str] = TRAINER
     stopping: threading.Event = field(default_factory=threading.Event)
-    _active: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    slots: dict[str, Slots] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.slots = {queue: Slots(capacity) for queue, capacity in capacities(self.settings).items()}
 
     @classmethod
     def open(cls, settings: Settings, app: Celery | None = None) -> Runtime:
@@ -56,26 +58,15 @@ class Runtime:
 
     @property
     def active(self) -> int:
-        """How many slots are at work."""
-        return self._active
-
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Count this thread among the slots at work."""
-        with self._lock:
-            self._active += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._active -= 1
+        """How many slots are at work, of all queues."""
+        return sum(slots.busy for slots in self.slots.values())
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait for all slots to finish, for at most `seconds`; whether they have."""
         give_up = time.monotonic() + seconds
-        while self._active and time.monotonic() < give_up:
+        while self.active and time.monotonic() < give_up:
             time.sleep(0.05)
-        return self._active == 0
+        return self.active == 0
 
     def nudge(self, job_ids: Sequence[str], queue: str) -> None:
         """Publish `job_ids`, if there is a queue to publish to."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def test_the_parent_process_never_loads_tensorflow_or_the_pipeline():
     script = (
-        "import sys, worker.__main__, worker.tasks, worker.supervisor, worker.reaper, worker.broker\n"
+        "import sys, worker.__main__, worker.service, worker.tasks, worker.supervisor, worker.reaper, worker.broker\n"
         "loaded = {name.partition('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'ai_edge_litert'}\n"
         "loaded |= {name for name in sys.modules if name.startswith('reco_core.') "
         "and name.split('.')[1] not in ('errors', 'progress', 'config', 'datasets')}\n"

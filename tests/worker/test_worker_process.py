@@ -143,6 +143,11 @@ def test_datasets_are_validated_over_every_broker_whatever_junk_lies_in_the_queu
     assert "line 74" in invalid.error["message"]
     assert invalid.report["rows"]["in"] == 73
     assert service.job(good_job).status == service.job(bad_job).status == "succeeded"
+
+    # The other queue's messages come too.
+    third, third_job = service.upload(CSV)
+    publish.nudge(app, [third_job], "validate")
+    wait_until(lambda: status_of(service, third) == "ready", 30)
     family = worker.family()
     assert worker.stop() == 0
     assert not [process for process in family if process.is_running()]
