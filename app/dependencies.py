@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeVar
@@ -13,12 +12,12 @@ from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.queue import Nudge
+from app.watching import Watcher
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings
 
 MAX_WAIT_SECONDS = 30
-POLL_SECONDS = 0.25
 _ID = re.compile(r"[a-z]{2,5}_[0-9a-z]{1,40}", re.ASCII)
 
 
@@ -30,6 +29,7 @@ class Services:
     database: Database
     blobs: BlobStore
     nudge: Nudge
+    watcher: Watcher
 
 
 def services(request: Request) -> Services:
@@ -73,6 +73,9 @@ class Numbered(Protocol):
     """Anything with events."""
 
     @property
+    def id(self) -> str: ...
+
+    @property
     def last_seq(self) -> int: ...
 
 
@@ -84,16 +87,24 @@ async def read_when_changed(
 ) -> Row:
     """`read()`, held until the row is final, has an event after `poll.after`, or `poll.wait` seconds are over.
 
-    A waiting client costs a timer, not a thread.
+    A row becomes final with an event. Held requests are answered at once when the service stops.
     """
-    give_up = time.monotonic() + poll.wait
-    while True:
-        row = await run_in_threadpool(read)
-        known = row.last_seq if poll.after is None else poll.after
-        if is_final(row) or row.last_seq > known or time.monotonic() >= give_up:
-            return row
-        if poll.after is None:
-            poll = LongPoll(poll.wait, row.last_seq)
-        await asyncio.sleep(POLL_SECONDS)
-        if await request.is_disconnected():
-            return row
+    row = await run_in_threadpool(read)
+    known = row.last_seq if poll.after is None else poll.after
+    if poll.wait == 0 or is_final(row) or row.last_seq > known:
+        return row
+    news = asyncio.ensure_future(services(request).watcher.wait(row.id, known, poll.wait))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((news, gone), return_when=asyncio.FIRST_COMPLETED)
+        # Read again also without news: progress changes a row and is no event.
+        return row if gone.done() else await run_in_threadpool(read)
+    finally:
+        news.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Return once the client is gone; what it still sends is of no interest."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
-from app import idempotency, openapi, problems
+from app import event_streams, idempotency, openapi, problems
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
@@ -22,6 +22,7 @@ from app.queue import Nudge, Publisher, publisher
 from app.security import LoopbackHostOnly, check_binding
 from app.settings import ApiSettings
 from app.system import routes as system_routes
+from app.watching import Watcher
 from registry import logs
 from registry.blobs import BlobStore
 from registry.database import Database
@@ -49,11 +50,13 @@ def create_app(
     check_binding(settings, key)
     if not structlog.is_configured():
         logs.configure(settings.log_level)
+    database = database or Database(settings.database_url)
     wired = Services(
         settings=settings,
-        database=database or Database(settings.database_url),
+        database=database,
         blobs=blobs or BlobStore(settings.blob_url),
         nudge=nudge or publisher(settings),
+        watcher=Watcher(database, event_streams.encode),
     )
 
     @asynccontextmanager
@@ -62,6 +65,7 @@ def create_app(
         await run_in_threadpool(upload.sweep, settings.state_dir)
         await run_in_threadpool(wired.blobs.sweep)
         yield
+        wired.watcher.close()
         if isinstance(wired.nudge, Publisher):
             wired.nudge.close()
         wired.database.dispose()

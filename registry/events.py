@@ -11,7 +11,7 @@ dataset.created, dataset.ready, dataset.invalid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Table, insert, select, update
@@ -25,8 +25,9 @@ from registry.records import Event, build
 TERMINAL_TYPES: frozenset[str] = frozenset(
     {"job.succeeded", "job.failed", "job.cancelled", "dataset.ready", "dataset.invalid"}
 )
-"""After an event of these types its subject gets no more: a stream may close."""
+"""What a subject is followed for has come to its end: a stream may close once it has sent all there is."""
 
+_AT_ONCE = 500
 _SUBJECTS: dict[str, Table] = {"job": tables.jobs, "ds": tables.datasets, "mdl": tables.models}
 
 
@@ -55,6 +56,21 @@ def append(session: Session, subject: str, type: str, data: Mapping[str, Any] | 
         )
     )
     return int(taken.last_seq)
+
+
+def last_seqs(session: Session, subjects: Iterable[str]) -> dict[str, int]:
+    """The newest seq of each subject that exists, read by primary key."""
+    ids_by_kind: dict[str, list[str]] = {}
+    for subject in subjects:
+        ids_by_kind.setdefault(subject.partition("_")[0], []).append(subject)
+    found: dict[str, int] = {}
+    for kind, table in _SUBJECTS.items():
+        wanted = ids_by_kind.get(kind, [])
+        for start in range(0, len(wanted), _AT_ONCE):
+            part = wanted[start : start + _AT_ONCE]
+            rows = session.execute(select(table.c.id, table.c.last_seq).where(table.c.id.in_(part)))
+            found.update({row.id: row.last_seq for row in rows})
+    return found
 
 
 def list_after(session: Session, subject: str, seq: int = 0, limit: int = 100) -> list[Event]:

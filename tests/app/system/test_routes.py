@@ -7,9 +7,11 @@ import jsonschema
 import pytest
 
 from app.dependencies import Services
+from app.event_streams import encode
 from app.main import create_app
 from app.settings import ApiSettings
 from app.system import health
+from app.watching import Watcher
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings
@@ -28,7 +30,7 @@ def services(tmp_path: Any, nudge: Any) -> Services:
     settings = Settings(state_dir=tmp_path)
     database = Database(settings.database_url)
     database.migrate()
-    return Services(settings, database, BlobStore(settings.blob_url), nudge)
+    return Services(settings, database, BlobStore(settings.blob_url), nudge, Watcher(database, encode))
 
 
 def test_health_asks_nobody(service: Any) -> None:
