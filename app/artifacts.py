@@ -12,11 +12,13 @@ from typing import Protocol
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app import byte_ranges, conditional
+from app.file_responses import ChunksResponse, FileResponse
 from app.problems import Problem
 from registry.errors import RegistryError
+from registry.verified_files import VerifiedFile
 
 IMMUTABLE = "private, max-age=31536000, immutable, no-transform"
 _MEDIA_TYPES = {
@@ -34,6 +36,8 @@ class Blobs(Protocol):
     def size(self, sha256: str) -> int: ...
 
     def verify(self, sha256: str) -> None: ...
+
+    def open_verified(self, sha256: str) -> VerifiedFile | None: ...
 
     def open_range(self, sha256: str, start: int, end: int) -> Iterator[bytes]: ...
 
@@ -59,16 +63,14 @@ def serve(request: Request, blobs: Blobs, artifact: Artifact) -> Response:
         return early
     if request.method == "HEAD":
         return Response(None, 200, {**headers, "Content-Length": str(artifact.bytes)})
-    _verify(blobs, artifact)
-    if span is None:
-        body = blobs.open_range(artifact.sha256, 0, artifact.bytes)
-        return StreamingResponse(body, 200, {**headers, "Content-Length": str(artifact.bytes)})
-    partial = {
-        **headers,
-        "Content-Length": str(span.length),
-        "Content-Range": f"bytes {span.start}-{span.end - 1}/{artifact.bytes}",
-    }
-    return StreamingResponse(blobs.open_range(artifact.sha256, span.start, span.end), 206, partial)
+    file = _verified(blobs, artifact)
+    status, start, end = 200, 0, artifact.bytes
+    if span is not None:
+        status, start, end = 206, span.start, span.end
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{artifact.bytes}"
+    if file is not None:
+        return FileResponse(file, start, end, status, headers)
+    return ChunksResponse(blobs.open_range(artifact.sha256, start, end), end - start, status, headers)
 
 
 def serve_bytes(request: Request, path: str, body: bytes) -> Response:
@@ -134,12 +136,20 @@ def _evaluate(
         ) from None
 
 
-def _verify(blobs: Blobs, artifact: Artifact) -> None:
-    """Compare the hash before the first byte is sent: a tampered or truncated file is never passed on."""
+def _verified(blobs: Blobs, artifact: Artifact) -> VerifiedFile | None:
+    """Compare the hash before the first byte is sent: a tampered or truncated file is never passed on.
+
+    The file compared, or None where the store isn't a folder.
+    """
     try:
-        blobs.verify(artifact.sha256)
-        whole = blobs.size(artifact.sha256) == artifact.bytes
+        file = blobs.open_verified(artifact.sha256)
+        if file is None:
+            blobs.verify(artifact.sha256)
+        size = blobs.size(artifact.sha256) if file is None else file.size
     except (OSError, RegistryError) as error:
         raise Problem("artifact_corrupt", f"{artifact.path} is missing or damaged in the blob store.") from error
-    if not whole:
+    if size != artifact.bytes:
+        if file is not None:
+            file.close()
         raise Problem("artifact_corrupt", f"{artifact.path} is not the file that was published; it is not sent.")
+    return file

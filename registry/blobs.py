@@ -25,6 +25,7 @@ from registry.errors import BlobCorrupt, BlobMissing
 from registry.files import check_sha256
 from registry.local_commit import commit_file, fsync_folder
 from registry.records import Blob
+from registry.verified_files import VerifiedFile, Verifier
 
 CHUNK_BYTES = 1 << 20
 # A single conditional request may carry this much; larger blobs go up in parts, which is atomic too.
@@ -42,6 +43,7 @@ class BlobStore:
     def __init__(self, location: str | Path) -> None:
         self._folder = _folder_of(location)
         self._remote: ObjectStore | None = None if self._folder is not None else from_url(str(location))
+        self._verifier = Verifier()
         self._verified: dict[str, object] = {}
         self._lock = threading.Lock()
 
@@ -122,6 +124,10 @@ class BlobStore:
 
         A blob found good is read again only if the store says that it has been modified since.
         """
+        file = self.open_verified(sha256)
+        if file is not None:
+            file.close()
+            return
         try:
             found = obstore.head(self._reading(), _key(sha256))
         except FileNotFoundError as error:
@@ -136,6 +142,15 @@ class BlobStore:
         _require(digest.hexdigest(), sha256)
         with self._lock:
             self._verified[sha256] = state
+
+    def open_verified(self, sha256: str) -> VerifiedFile | None:
+        """The blob as an open file, `verify`-ed in the very state it is in; None where the store is no folder.
+
+        Raises as `verify`.
+        """
+        if self._folder is None:
+            return None
+        return self._verifier.open(self._folder / _key(sha256), sha256)
 
     def sweep(self, older_than_seconds: float = STALE_SECONDS) -> None:
         """Remove what writers left behind who were killed before they could commit."""

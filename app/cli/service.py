@@ -156,8 +156,12 @@ def _api(settings: Settings) -> FastAPI:
 def _server(api: FastAPI) -> uvicorn.Server:
     import uvicorn
 
+    from app.http_protocol import HttpProtocol
+
     config = uvicorn.Config(
         api,
+        http=HttpProtocol,
+        loop="asyncio",  # uvloop has no sendfile
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -1,0 +1,97 @@
+"""HTTP/1.1 over sockets as uvicorn does it, with files sent by the kernel and an end to request heads.
+
+Adds the ASGI extension `http.response.zerocopysend`: the application names an open file, an offset and a count, and the
+bytes go from the page cache into the socket without passing through Python (sendfile). Under another server, or in
+tests without one, the extension isn't offered and the application sends the bytes itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ZERO_COPY = "http.response.zerocopysend"
+# httptools takes heads of any size; nothing that we answer needs more than this.
+MAX_HEAD_BYTES = 64 * 1024
+_TOO_LARGE = b"request head too large"
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. Give the class to `uvicorn.Config(http=...)`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._inner = cast("ASGIApp", self.app)
+        self.app = cast("Any", self._with_zero_copy)
+        self._head_bytes: int | None = 0  # of the request whose head is being read; None within a body
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = self._head_bytes or 0
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _refuse_head(self) -> None:
+        self.logger.warning("Request head over %s bytes refused.", MAX_HEAD_BYTES)
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
+        )
+        self.transport.close()
+
+    async def _with_zero_copy(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # uvicorn's `send` is a method of the object that keeps the state of this request and its response.
+        cycle = cast("Any", send).__self__
+
+        async def send_any(message: Message) -> None:
+            if message["type"] == ZERO_COPY:
+                await self._send_file(cycle, message)
+            else:
+                await send(message)
+
+        scope["extensions"] = {**(scope.get("extensions") or {}), ZERO_COPY: {}}
+        await self._inner(scope, receive, send_any)
+
+    async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """Send `count` bytes of `file` from `offset`.
+
+        Raises:
+            ClientDisconnect: the client has gone.
+            RuntimeError: the response hasn't started, takes no such bytes, or the file is too short.
+        """
+        count = message["count"]
+        if not cycle.response_started or cycle.response_complete or cycle.chunked_encoding:
+            raise RuntimeError("a file is sent as the body of a response with a Content-Length")
+        if count > cycle.expected_content_length:
+            raise RuntimeError("Response content longer than Content-Length")
+        if cycle.disconnected or self.transport.is_closing():
+            raise ClientDisconnect
+        try:
+            sent = await self.loop.sendfile(self.transport, message["file"], message["offset"], count)
+        except (ConnectionError, asyncio.IncompleteReadError) as error:
+            self.transport.abort()
+            raise ClientDisconnect from error
+        if sent != count:
+            raise RuntimeError(f"the file ended after {sent} of {count} bytes")
+        cycle.expected_content_length -= count
+        if not message.get("more_body", False):
+            await cycle.send({"type": "http.response.body", "body": b"", "more_body": False})
