@@ -15,6 +15,7 @@ from app import event_streams, idempotency, openapi, problems
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
+from app.jobs import actions as job_actions
 from app.jobs import routes as job_routes
 from app.models import routes as model_routes
 from app.observability import RequestContext
@@ -86,7 +87,7 @@ def create_app(
     app.state.api_key = key
     problems.install(app)
     idempotency.install(app)
-    routers = [routes.router for routes in (dataset_routes, job_routes, model_routes, system_routes)]
+    routers = [routes.router for routes in (dataset_routes, job_routes, job_actions, model_routes, system_routes)]
     for router in routers:
         app.include_router(router)
     openapi.install(app, routers)

@@ -82,6 +82,11 @@ def log_fields(request: Request, **fields: Any) -> None:
     request.scope["state"]["log"].update(fields)
 
 
+def request_id() -> str | None:
+    """The id of the request that is being answered: the client's X-Request-ID, or one of ours."""
+    return structlog.contextvars.get_contextvars().get("request_id")
+
+
 def _trace_id(traceparent: str | None) -> str:
     match = _TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match and match.group(1).strip("0") else secrets.token_hex(16)

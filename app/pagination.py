@@ -71,6 +71,13 @@ CreatedAfter = Annotated[
 """The filter `created_after=` of every list."""
 
 
+CreatedBefore = Annotated[
+    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+    Query(description="Only what was created before this time."),
+]
+"""The filter `created_before=`."""
+
+
 def make_cursor(kind: str, key: str) -> str:
     """An opaque cursor of the list `kind`; keys hold no cursor syntax, so it can't be forged into anything else."""
     return base64.urlsafe_b64encode(f"1.{kind}:{key}".encode()).decode().rstrip("=")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.dependencies import Services, plausible_id
 from app.jobs.schemas import JobRequest
+from app.observability import request_id
 from app.problems import Fault, Problem, from_pocketrec, recorded
 from app.security import Principal
 from reco_core import config as job_config
@@ -21,8 +25,19 @@ from registry.names import MAX_MODEL_NAME, check_model_name
 from registry.records import Dataset, Job
 
 
-def create(services: Services, principal: Principal, wanted: JobRequest) -> Job:
-    """Queue the job that `wanted` describes.
+@dataclass(frozen=True)
+class Order:
+    """A job that can be queued as it stands."""
+
+    type: str
+    dataset_id: str
+    config: JobConfig
+    model: str
+    metadata: Mapping[str, str]
+
+
+def check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
+    """What `wanted` asks for, complete.
 
     Raises:
         Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid`, `dataset_too_small` or
@@ -33,19 +48,30 @@ def create(services: Services, principal: Principal, wanted: JobRequest) -> Job:
         _check_name(wanted.model)
     dataset = _usable_dataset(services, principal, wanted.dataset_id)
     check_feasible(config, dataset.report or {})
-    with services.database.write() as session:
-        job = jobs.create(
+    model = wanted.model or default_model_name(dataset.name)
+    return Order(wanted.type, dataset.id, config, model, wanted.metadata)
+
+
+def queue(session: Session, principal: Principal, order: Order) -> Job:
+    """Queue what was ordered. Nudge the workers after the commit.
+
+    Raises:
+        Problem: `unknown_dataset`: it was deleted a moment ago.
+    """
+    try:
+        return jobs.create(
             session,
             project=principal.project,
-            type=wanted.type,
-            dataset_id=dataset.id,
-            config=config.model_dump(mode="json"),
-            preset=config.preset,
-            model=wanted.model or default_model_name(dataset.name),
-            metadata=wanted.metadata,
+            type=order.type,
+            dataset_id=order.dataset_id,
+            config=order.config.model_dump(mode="json"),
+            preset=order.config.preset,
+            model=order.model,
+            metadata=order.metadata,
+            request_id=request_id(),
         )
-    services.nudge([job.id], job.queue)
-    return job
+    except NotFound:
+        raise _unknown(order.dataset_id) from None
 
 
 def read_config(wanted: JobRequest) -> JobConfig:
@@ -113,14 +139,13 @@ def _check_name(name: str) -> None:
 
 
 def _usable_dataset(services: Services, principal: Principal, dataset_id: str) -> Dataset:
-    unknown = Fault("/dataset_id", "unknown_dataset", "no such dataset; GET /v1/datasets lists them")
     try:
         if not plausible_id(dataset_id):
             raise NotFound(dataset_id)
         with services.database.read() as session:
             dataset = datasets.get(session, dataset_id, project=principal.project)
     except NotFound:
-        raise Problem("unknown_dataset", f"There is no dataset {dataset_id!r}.", errors=[unknown]) from None
+        raise _unknown(dataset_id) from None
     if dataset.status == "validating":
         fault = Fault("/dataset_id", "dataset_not_ready", "wait until its status is ready, then try again")
         raise Problem(
@@ -132,3 +157,8 @@ def _usable_dataset(services: Services, principal: Principal, dataset_id: str) -
         message = f"{dataset.id} is invalid: {cause.get('detail', 'see its report')}"
         raise Problem("dataset_invalid", message, errors=[fault], extra={"cause": cause})
     return dataset
+
+
+def _unknown(dataset_id: str) -> Problem:
+    fault = Fault("/dataset_id", "unknown_dataset", "no such dataset; GET /v1/datasets lists them")
+    return Problem("unknown_dataset", f"There is no dataset {dataset_id!r}.", errors=[fault])

@@ -9,6 +9,7 @@ from app.datasets.schemas import DATASET_EXAMPLE
 QUEUED_EXAMPLE: dict[str, Any] = {
     "id": "job_0199f0c3b1d27f4aa1b2c3d4e5f60718",
     "type": "train",
+    "queue": "train",
     "status": "queued",
     "phase": None,
     "progress": None,
@@ -20,8 +21,11 @@ QUEUED_EXAMPLE: dict[str, Any] = {
     "preset": "bow",
     "model": "films",
     "metadata": {"commit": "4f2a91c"},
+    "estimate": None,
+    "checkpoint": None,
     "result": None,
     "retry_of": None,
+    "request_id": "0af7651916cd43dd8448eb211c80319c",
     "cancel_requested_at": None,
     "created_at": "2026-01-31T12:01:00.000000Z",
     "started_at": None,
@@ -35,8 +39,13 @@ RUNNING_EXAMPLE = QUEUED_EXAMPLE | {
     "last_seq": 6,
     "started_at": "2026-01-31T12:01:01.000000Z",
 }
+RETRIED_EXAMPLE = QUEUED_EXAMPLE | {
+    "checkpoint": {"epoch": 4, "bytes": 3145728},
+    "retry_of": "job_0199f0b2a0c17e3f91a2b3c4d5e6f708",
+}
 CANCELLING_EXAMPLE = RUNNING_EXAMPLE | {
     "status": "cancelling",
+    "checkpoint": {"epoch": 2, "bytes": 3145728},
     "last_seq": 7,
     "cancel_requested_at": "2026-01-31T12:01:20.000000Z",
 }

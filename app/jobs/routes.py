@@ -4,49 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from app import conditional
-from app.dependencies import LongPollQuery, Services, Wired, plausible_id, read_when_changed
-from app.event_lists import EventsQuery, list_events
+from app.dependencies import LongPollQuery, Services, Wired, read_when_changed
+from app.event_lists import EventsQuery, Subject, answer_events, event_responses
+from app.idempotency import Once, Reply
 from app.jobs import create
-from app.jobs.examples import (
-    CANCELLING_EXAMPLE,
-    EPOCHS_EXAMPLE,
-    EVENTS_EXAMPLE,
-    QUEUED_EXAMPLE,
-    RUNNING_EXAMPLE,
-    SUCCEEDED_EXAMPLE,
-)
+from app.jobs.examples import EPOCHS_EXAMPLE, EVENTS_EXAMPLE, QUEUED_EXAMPLE, RUNNING_EXAMPLE, SUCCEEDED_EXAMPLE
+from app.jobs.lookup import describe
+from app.jobs.lookup import find as find
 from app.jobs.schemas import EpochList, EpochView, JobRequest, JobStatus, JobView, show_job
 from app.models.files import FILE_RESPONSES, serve_file
 from app.observability import log_fields
-from app.pagination import Page, PageQuery, page
-from app.problems import Problem, not_found
+from app.pagination import CreatedAfter, CreatedBefore, Page, PageQuery, page
+from app.problems import not_found
+from app.query import describe_pairs, pairs, strict_query
 from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, page_example, problems
 from app.schemas import EventPage
-from app.security import Asker, Principal
+from app.security import Asker
 from app.strict_json import StrictJsonRoute
-from registry import jobs, models
-from registry.errors import NotFound
+from registry import jobs, models, records
 from registry.records import Job
 
+Metadata = Annotated[dict[str, str], Depends(pairs("metadata", max_key=64, max_value=512))]
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
-
-
-def find(services: Services, principal: Principal, job_id: str) -> Job:
-    """The asker's job of this id.
-
-    Raises:
-        Problem: `not_found`, also where it belongs to somebody else.
-    """
-    if not plausible_id(job_id):
-        not_found("job")
-    try:
-        with services.database.read() as session:
-            return jobs.get(session, job_id, project=principal.project)
-    except NotFound:
-        not_found("job")
 
 
 @router.post(
@@ -69,13 +53,17 @@ def find(services: Services, principal: Principal, job_id: str) -> Job:
         ),
     },
 )
-def create_job(request: Request, response: Response, services: Wired, principal: Asker, body: JobRequest) -> JobView:
+def create_job(request: Request, services: Wired, principal: Asker, once: Once, body: JobRequest) -> Response:
     """Train a model on a dataset, and publish it as the next version of `model`."""
-    job = create.create(services, principal, body)
-    log_fields(request, job_id=job.id, dataset_id=job.dataset_id)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    response.headers["Retry-After"] = "1"
-    return show_job(job)
+    order = create.check(services, principal, body)
+
+    def work(session: Session) -> Reply:
+        job = create.queue(session, principal, order)
+        log_fields(request, job_id=job.id, dataset_id=job.dataset_id)
+        headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "1"}
+        return Reply(show_job(job), 202, headers, then=lambda: services.nudge([job.id], job.queue))
+
+    return once.run(work)
 
 
 @router.get(
@@ -86,20 +74,25 @@ def create_job(request: Request, response: Response, services: Wired, principal:
         **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
+    dependencies=[strict_query("metadata")],
+    openapi_extra=describe_pairs("metadata", "Only jobs with this metadata: `metadata[commit]=4f2a91c`."),
 )
 def list_jobs(
     request: Request,
     services: Wired,
     principal: Asker,
     wanted: PageQuery,
+    metadata: Metadata,
     status: Annotated[JobStatus | None, Query(description="Only these.")] = None,
     type: Annotated[  # noqa: A002
         Literal["train", "validate_dataset"] | None, Query(description="Only these.")
     ] = None,
     dataset_id: Annotated[str | None, Query(max_length=64, description="Only jobs on this dataset.")] = None,
     model: Annotated[str | None, Query(max_length=64, description="Only jobs that publish under this name.")] = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
 ) -> Response:
-    """The jobs, newest first."""
+    """The jobs, newest first. All filters given must be met."""
     after = wanted.after_key("jobs")
     with services.database.read() as session:
         found = jobs.list_page(
@@ -109,10 +102,14 @@ def list_jobs(
             types=None if type is None else [type],
             dataset_id=None if dataset_id is None else _printable(dataset_id),
             model=None if model is None else _printable(model),
+            metadata=metadata,
+            created_after=created_after,
+            created_before=created_before,
             after=after,
             limit=wanted.limit,
         )
-    return page(request, "jobs", found, show_job)
+        shown = records.Page(tuple(describe(session, found.items)), found.next_after)
+    return page(request, "jobs", shown, lambda view: view)
 
 
 @router.get(
@@ -129,42 +126,27 @@ async def get_job(request: Request, services: Wired, principal: Asker, job_id: s
     log_fields(request, job_id=job_id)
     job = await read_when_changed(request, poll, lambda: find(services, principal, job_id), lambda row: row.is_terminal)
     headers = {} if job.is_terminal else {"Retry-After": "1"}
-    return conditional.respond(request, show_job(job).model_dump_json().encode(), headers)
+    return conditional.respond_with(request, await run_in_threadpool(_describe_one, services, job), headers)
 
 
-@router.post(
-    "/{job_id}:cancel",
-    response_model=JobView,
-    responses={
-        **ok("Cancelled, or on its way to be.", CANCELLING_EXAMPLE),
-        **problems("not_found", "job_finished", "validation_failed", "insufficient_storage"),
-    },
-)
-def cancel_job(request: Request, services: Wired, principal: Asker, job_id: str) -> JobView:
-    """Stop a job. A queued one is cancelled at once, a running one as soon as its worker has stopped it."""
-    job = find(services, principal, job_id)
-    log_fields(request, job_id=job.id)
-    with services.database.write() as session:
-        job = jobs.request_cancel(session, job.id, project=principal.project)
-    if job.status in ("succeeded", "failed"):
-        raise Problem("job_finished", f"{job.id} has already {job.status}; there is nothing to cancel.")
-    return show_job(job)
-
-
-@router.get(
+@router.head(
     "/{job_id}/events",
+    name="head_job_events",
     response_model=EventPage,
-    responses={
-        **ok("Events, oldest first.", EVENTS_EXAMPLE, LINK | ETAG),
-        **NOT_MODIFIED,
-        **problems("not_found", "validation_failed"),
-    },
+    responses=event_responses(EVENTS_EXAMPLE),
 )
-def list_job_events(request: Request, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery) -> Response:
-    """What happened to the job, oldest first."""
-    job = find(services, principal, job_id)
-    with services.database.read() as session:
-        return list_events(session, request, job.id, wanted)
+@router.get("/{job_id}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+async def list_job_events(
+    request: Request, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery
+) -> Response:
+    """What happened to the job, oldest first. `Accept: text/event-stream` gets it as it happens."""
+    log_fields(request, job_id=job_id)
+
+    def subject() -> Subject:
+        job = find(services, principal, job_id)
+        return Subject(job.id, job.is_terminal)
+
+    return await answer_events(request, services, wanted, subject)
 
 
 @router.get(
@@ -199,6 +181,11 @@ def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id
     if version is None:
         not_found("file")
     return serve_file(request, services, version, path)
+
+
+def _describe_one(services: Services, job: Job) -> JobView:
+    with services.database.read() as session:
+        return describe(session, [job])[0]
 
 
 def _printable(value: str) -> str:

@@ -67,11 +67,19 @@ class JobResultView(BaseModel):
     artifacts: list[ArtifactView] = []
 
 
+class CheckpointView(BaseModel):
+    """The state from which the job, or a `:retry` of it, goes on: all of training so far, the best weights included."""
+
+    epoch: int = Field(description="This many epochs are complete in it.")
+    bytes: int
+
+
 class JobView(BaseModel):
     """A run. `status` goes queued -> running -> succeeded, failed or cancelled, and then stays."""
 
     id: str
     type: Literal["train", "validate_dataset"]
+    queue: str = Field(description="Where it waits; workers are started for some queues or for all.")
     status: JobStatus
     phase: str | None = Field(
         description="validate, build_examples, train, export, evaluate, verify or publish; the last one it entered."
@@ -85,8 +93,11 @@ class JobView(BaseModel):
     preset: str | None
     model: str | None
     metadata: dict[str, str]
+    estimate: dict[str, Any] | None = Field(description="What was expected of it when it was queued.")
+    checkpoint: CheckpointView | None = Field(description="The newest one that is kept; it stays when the job ends.")
     result: JobResultView | None
-    retry_of: str | None
+    retry_of: str | None = Field(description="The job that this one was made from by `:retry`.")
+    request_id: str | None = Field(description="X-Request-ID of the request that queued it, as in the service's log.")
     cancel_requested_at: datetime | None
     created_at: datetime
     started_at: datetime | None
@@ -113,13 +124,14 @@ def file_url(model: str, version: int, path: str) -> str:
     return f"{base}/bundle.zip" if path == "bundle.zip" else f"{base}/files/{quote(path)}"
 
 
-def show_job(job: records.Job) -> JobView:
+def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> JobView:
     """A job as JSON."""
     error = recorded(job.error)
     return JobView.model_validate(
         {
             "id": job.id,
             "type": job.type,
+            "queue": job.queue,
             "status": job.status,
             "phase": job.phase,
             "progress": job.progress,
@@ -132,7 +144,10 @@ def show_job(job: records.Job) -> JobView:
             "model": job.model,
             "metadata": job.metadata,
             "result": None if job.result is None else _show_result(job.result),
+            "estimate": job.estimate,
+            "checkpoint": None if checkpoint is None else {"epoch": checkpoint.epoch, "bytes": checkpoint.bytes},
             "retry_of": job.retry_of,
+            "request_id": job.request_id,
             "cancel_requested_at": job.cancel_requested_at,
             "created_at": job.created_at,
             "started_at": job.started_at,

@@ -1,0 +1,37 @@
+"""Finding the asker's jobs, and showing them with what other tables know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from app.dependencies import Services, plausible_id
+from app.jobs.schemas import JobView, show_job
+from app.problems import not_found
+from app.security import Principal
+from registry import checkpoints, jobs
+from registry.errors import NotFound
+from registry.records import Job
+
+
+def find(services: Services, principal: Principal, job_id: str) -> Job:
+    """The asker's job of this id.
+
+    Raises:
+        Problem: `not_found`, also where it belongs to somebody else.
+    """
+    if not plausible_id(job_id):
+        not_found("job")
+    try:
+        with services.database.read() as session:
+            return jobs.get(session, job_id, project=principal.project)
+    except NotFound:
+        not_found("job")
+
+
+def describe(session: Session, found: Sequence[Job]) -> list[JobView]:
+    """The jobs as JSON, each with its newest checkpoint."""
+    begun = [job.id for job in found if job.attempt > 0 or job.retry_of is not None]
+    newest = checkpoints.latest_of(session, begun) if begun else {}
+    return [show_job(job, newest.get(job.id)) for job in found]
