@@ -101,3 +101,9 @@ class UnsupportedDatabase(RegistryError):
     """The database URL names something other than SQLite or PostgreSQL."""
 
     code = "unsupported_database"
+
+
+class DatabaseTooNew(RegistryError):
+    """A newer release has migrated the database; this one would write rows that it can't know to be wrong."""
+
+    code = "database_too_new"

@@ -10,8 +10,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from registry.errors import DatabaseTooNew
 from registry.tables import metadata
 
 # Alembic's `op` and `context` are module-wide proxies: one migration at a time in a process.
@@ -29,9 +31,26 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Apply all revisions up to `revision` that are not yet applied."""
+    """Apply all revisions up to `revision` that are not yet applied.
+
+    Raises:
+        DatabaseTooNew: the database has a revision that this code doesn't know; nothing is changed.
+    """
     with _lock:
-        command.upgrade(config(connection), revision)
+        settings = config(connection)
+        _refuse_newer(connection, settings)
+        command.upgrade(settings, revision)
+
+
+def _refuse_newer(connection: Connection, settings: Config) -> None:
+    scripts = ScriptDirectory.from_config(settings)
+    known = {script.revision for script in scripts.walk_revisions()}
+    unknown = sorted(set(MigrationContext.configure(connection).get_current_heads()) - known)
+    if unknown:
+        raise DatabaseTooNew(
+            f"the database has schema revision {', '.join(unknown)}, made by a newer release; this one knows up to "
+            f"{scripts.get_current_head()}. Run the newer release, or restore the backup made before the upgrade"
+        )
 
 
 def differences(connection: Connection) -> list[Any]:
