@@ -46,7 +46,7 @@ class PageRequest:
         return None if self.after is None else open_cursor(kind, self.after)
 
 
-def page_request(
+async def page_request(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries per page.")] = 20,
     after: Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")] = None,
 ) -> PageRequest:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from fastapi import Depends, Request
@@ -26,7 +26,7 @@ def strict_query(*maps: str) -> Any:
         Problem: `validation_failed`, naming the likely parameter.
     """
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:
         known = sorted(set(_declared(request.scope["route"].dependant)))
         faults = []
         for name in dict.fromkeys(request.query_params.keys()):
@@ -45,14 +45,14 @@ def strict_query(*maps: str) -> Any:
     return Depends(check)
 
 
-def pairs(name: str, max_key: int, max_value: int) -> Callable[[Request], dict[str, str]]:
+def pairs(name: str, max_key: int, max_value: int) -> Callable[[Request], Awaitable[dict[str, str]]]:
     """The dependency that reads `name[key]=value`, any number of them up to MAX_PAIRS.
 
     Raises:
         Problem: `validation_failed`.
     """
 
-    def read(request: Request) -> dict[str, str]:
+    async def read(request: Request) -> dict[str, str]:
         found: dict[str, str] = {}
         for parameter, value in request.query_params.multi_items():
             match = _DEEP.fullmatch(parameter)

@@ -85,7 +85,7 @@ class LoopbackHostOnly:
 _bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="The key of POCKETREC_API_KEY, if one is set.")
 
 
-def principal(
+async def principal(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Principal:
     """The dependency of every route under /v1.
