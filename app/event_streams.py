@@ -24,12 +24,15 @@ MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 _OPENING = format_sse_event(retry=RETRY_MILLISECONDS)
 _KEEP_ALIVE = format_sse_event(comment="nothing new")
+# No line ends for an EventSource, but for clients that split by whatever their language takes for one.
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", re.IGNORECASE)
 
 
 def encode(event: Event) -> bytes:
     """An event as it is sent: `event:`, `data:` (the EventView as JSON) and `id:` (its seq)."""
-    return format_sse_event(data_str=show_event(event).model_dump_json(), event=event.type, id=str(event.seq))
+    text = show_event(event).model_dump_json().translate(_LINE_ENDS)
+    return format_sse_event(data_str=text, event=event.type, id=str(event.seq))
 
 
 def is_asked_for(request: Request) -> bool:

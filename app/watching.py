@@ -1,7 +1,7 @@
 """Waiting for news without holding a thread or a connection: one look at the database serves all who wait.
 
-While anybody waits, the numbers of the watched subjects are read `1 / POLL_SECONDS` times a second, in one query and one
-thread, however many wait. What is new is read once per subject and handed to all its readers.
+While anybody waits, the numbers of the watched subjects are read every `POLL_SECONDS`, in one query and one thread,
+however many wait. What is new is read once per subject and handed to all its readers.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from app.datasets.schemas import (
     show_dataset,
 )
 from app.dependencies import LongPollQuery, Services, Wired, plausible_id, read_when_changed
-from app.event_lists import EventsQuery, list_events
+from app.event_lists import EventsQuery, Subject, answer_events, event_responses
 from app.observability import log_fields
 from app.pagination import Page, PageQuery, page
 from app.problems import Problem, not_found
@@ -164,19 +164,21 @@ def get_dataset_report(request: Request, services: Wired, principal: Asker, data
     return conditional.respond(request, json.dumps(dataset.report, ensure_ascii=False).encode())
 
 
-@router.get(
+@router.head(
     "/{dataset_id}/events",
+    name="head_dataset_events",
     response_model=EventPage,
-    responses={
-        **ok("Events, oldest first.", EVENTS_EXAMPLE, LINK | ETAG),
-        **NOT_MODIFIED,
-        **problems("not_found", "validation_failed"),
-    },
+    responses=event_responses(EVENTS_EXAMPLE),
 )
-def list_dataset_events(
+@router.get("/{dataset_id}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+async def list_dataset_events(
     request: Request, services: Wired, principal: Asker, dataset_id: str, wanted: EventsQuery
 ) -> Response:
-    """What happened to the dataset, oldest first."""
-    dataset = find(services, principal, dataset_id)
-    with services.database.read() as session:
-        return list_events(session, request, dataset.id, wanted)
+    """What happened to the dataset, oldest first. `Accept: text/event-stream` gets it as it happens."""
+    log_fields(request, dataset_id=dataset_id)
+
+    def subject() -> Subject:
+        dataset = find(services, principal, dataset_id)
+        return Subject(dataset.id, dataset.status != "validating")
+
+    return await answer_events(request, services, wanted, subject)

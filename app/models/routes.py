@@ -8,8 +8,10 @@ from fastapi import APIRouter, Path, Request, Response
 
 from app import conditional
 from app.dependencies import Services, Wired
+from app.event_lists import EventsQuery, Subject, answer_events, event_responses
 from app.models.files import BUNDLE, FILE_RESPONSES, serve_file
 from app.models.schemas import (
+    EVENTS_EXAMPLE,
     MODEL_EXAMPLE,
     VERSION_EXAMPLE,
     ModelView,
@@ -20,6 +22,7 @@ from app.models.schemas import (
 from app.pagination import Page, PageQuery, page
 from app.problems import Problem, not_found
 from app.responses import ETAG, LINK, NOT_MODIFIED, ok, page_example, problems
+from app.schemas import EventPage
 from app.security import Asker, Principal
 from registry import models
 from registry.errors import InvalidName, NotFound
@@ -76,6 +79,24 @@ def list_models(request: Request, services: Wired, principal: Asker, wanted: Pag
 def get_model(request: Request, services: Wired, principal: Asker, name: str) -> Response:
     """One model."""
     return conditional.respond(request, show_model(find(services, principal, name)).model_dump_json().encode())
+
+
+@router.head(
+    "/{name}/events",
+    name="head_model_events",
+    response_model=EventPage,
+    responses=event_responses(EVENTS_EXAMPLE),
+)
+@router.get("/{name}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+async def list_model_events(
+    request: Request, services: Wired, principal: Asker, name: str, wanted: EventsQuery
+) -> Response:
+    """What happened to the model, oldest first. `Accept: text/event-stream` gets it as it happens, without an end."""
+
+    def subject() -> Subject:
+        return Subject(find(services, principal, name).id, is_final=False)
+
+    return await answer_events(request, services, wanted, subject)
 
 
 @router.get(

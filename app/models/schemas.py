@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.jobs.examples import SUCCEEDED_EXAMPLE
 from app.jobs.schemas import file_url
+from app.models import facts
 from app.schemas import ArtifactView
 from registry import records
 
@@ -17,32 +18,78 @@ class ModelView(BaseModel):
     """A name under which versions are published."""
 
     name: str
-    latest_version: int = Field(description="The highest version number.")
+    latest_version: int | None = Field(description="The highest version that isn't yanked; null where all are.")
+    last_version: int = Field(description="The highest version number ever given out.")
     url: str
     created_at: datetime
     updated_at: datetime
 
 
+class YankedView(BaseModel):
+    """Why a version should be built into no further app. Its files stay where they are."""
+
+    at: datetime
+    reason: str | None
+
+
+class VariantView(BaseModel):
+    """One conversion of the model, as a file of its own."""
+
+    name: str
+    default: bool = Field(description="Whether model.tflite is this one.")
+    bytes: int
+    sha256: str
+    url: str
+    operators: dict[str, int] | None = Field(
+        description="How often each TensorFlow Lite operation stands in the file: what the app's runtime must have."
+    )
+
+
 class VersionView(BaseModel):
-    """An immutable published version."""
+    """An immutable published version. Only `yanked` may change."""
 
     model: str
     version: int = Field(description="Counts from 1; never reused.")
+    url: str
     job_id: str
     dataset_id: str | None
-    metrics: dict[str, Any]
+    dataset_content_hash: str | None = Field(description="The same for the same content, whatever the dataset's id.")
+    metrics: dict[str, Any] = Field(description="Of model.tflite on test; the manifest has their intervals.")
+    baselines: dict[str, dict[str, float]] = Field(description="The same metrics of each baseline, on the same test.")
+    variants: list[VariantView]
+    signatures: dict[str, Any] = Field(description="Inputs and outputs of the files, with their types and shapes.")
     artifacts: list[ArtifactView]
     bundle_url: str | None = Field(description="All files in one zip, byte for byte the same at each download.")
+    files_url: str = Field(description="The files as a list.")
     manifest: dict[str, Any]
     created_at: datetime
-    yanked_at: datetime | None
+    yanked: YankedView | None = Field(description="Set where it was withdrawn; no `latest_version` names it then.")
+
+
+class FilesView(BaseModel):
+    """The files of a version: those of the bundle and those published beside it."""
+
+    data: list[ArtifactView]
+
+
+class YankRequest(BaseModel):
+    """Why a version is withdrawn."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "trained on a log with test accounts in it"}]}
+    )
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
+        None, description="Shown wherever the version is."
+    )
 
 
 def show_model(model: records.Model) -> ModelView:
     """A model as JSON."""
     return ModelView(
         name=model.name,
-        latest_version=model.last_version,
+        latest_version=model.latest_version,
+        last_version=model.last_version,
         url=f"/v1/models/{model.name}",
         created_at=model.created_at,
         updated_at=model.updated_at,
@@ -51,41 +98,110 @@ def show_model(model: records.Model) -> ModelView:
 
 def show_version(version: records.ModelVersion) -> VersionView:
     """A version as JSON."""
-    artifacts = [
-        ArtifactView(**entry.as_dict(), url=file_url(version.model, version.version, entry.path))
-        for entry in version.files
-    ]
+    artifacts = show_files(version)
+    default = facts.default_variant(version)
     bundle = next((artifact.url for artifact in artifacts if artifact.path == "bundle.zip"), None)
     return VersionView(
         model=version.model,
         version=version.version,
+        url=version_url(version),
         job_id=version.job_id,
         dataset_id=version.dataset_id,
+        dataset_content_hash=facts.content_hash(version),
         metrics=version.metrics,
+        baselines={
+            name: {metric: entry["value"] for metric, entry in metrics.items()}
+            for name, metrics in facts.baselines(version).items()
+        },
+        variants=[
+            VariantView(
+                name=name,
+                default=name == default,
+                bytes=entry.bytes,
+                sha256=entry.sha256,
+                url=file_url(version.model, version.version, entry.path),
+                operators=facts.operators(version, name),
+            )
+            for name, entry in facts.variant_files(version).items()
+        ],
+        signatures=facts.signatures(version),
         artifacts=artifacts,
         bundle_url=bundle,
+        files_url=f"{version_url(version)}/files",
         manifest=version.manifest,
         created_at=version.created_at,
-        yanked_at=version.yanked_at,
+        yanked=show_yanked(version),
     )
+
+
+def show_files(version: records.ModelVersion) -> list[ArtifactView]:
+    """The files of a version as JSON."""
+    return [
+        ArtifactView(**entry.as_dict(), url=file_url(version.model, version.version, entry.path))
+        for entry in version.files
+    ]
+
+
+def show_yanked(version: records.ModelVersion) -> YankedView | None:
+    """Since when a version is yanked and why, if it is."""
+    return None if version.yanked_at is None else YankedView(at=version.yanked_at, reason=version.yank_reason)
+
+
+def version_url(version: records.ModelVersion) -> str:
+    """The address of a version."""
+    return f"/v1/models/{version.model}/versions/{version.version}"
 
 
 MODEL_EXAMPLE: dict[str, Any] = {
     "name": "films",
     "latest_version": 1,
+    "last_version": 1,
     "url": "/v1/models/films",
     "created_at": "2026-01-31T12:01:58.000000Z",
     "updated_at": "2026-01-31T12:01:58.000000Z",
 }
+EVENTS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "id": "evt_0199f0c3e1a27b03b4c5d6e7f8091a2b",
+            "subject": "mdl_0199f0c3e1a17c12b4c5d6e7f8091a2b",
+            "seq": 1,
+            "type": "model.version_created",
+            "data": {"version": 1, "job_id": SUCCEEDED_EXAMPLE["id"]},
+            "created_at": "2026-01-31T12:20:00.000000Z",
+        }
+    ],
+    "has_more": False,
+    "next_cursor": None,
+}
 VERSION_EXAMPLE: dict[str, Any] = {
     "model": "films",
     "version": 1,
+    "url": "/v1/models/films/versions/1",
     "job_id": SUCCEEDED_EXAMPLE["id"],
     "dataset_id": SUCCEEDED_EXAMPLE["dataset_id"],
+    "dataset_content_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "metrics": SUCCEEDED_EXAMPLE["result"]["metrics"],
+    "baselines": {"popular": {"recall@10": 0.0859, "ndcg@10": 0.0449}},
+    "variants": [
+        {
+            "name": "float16",
+            "default": True,
+            "bytes": 262144,
+            "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "url": "/v1/models/films/versions/1/files/variants/float16.tflite",
+            "operators": {"FULLY_CONNECTED": 4, "GATHER": 3, "TOPK_V2": 1},
+        }
+    ],
+    "signatures": {"recommend": {"inputs": {"history": {"dtype": "int32", "shape": [1, 10]}}, "top_k": 100}},
     "artifacts": SUCCEEDED_EXAMPLE["result"]["artifacts"],
     "bundle_url": "/v1/models/films/versions/1/bundle.zip",
+    "files_url": "/v1/models/films/versions/1/files",
     "manifest": {"default_variant": "float16"},
     "created_at": "2026-01-31T12:01:58.000000Z",
-    "yanked_at": None,
+    "yanked": None,
 }
+YANKED_EXAMPLE = VERSION_EXAMPLE | {
+    "yanked": {"at": "2026-02-03T09:12:44.000000Z", "reason": "trained on a log with test accounts in it"}
+}
+FILES_EXAMPLE: dict[str, Any] = {"data": SUCCEEDED_EXAMPLE["result"]["artifacts"]}
