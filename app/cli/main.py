@@ -7,7 +7,7 @@ import typer
 from app.cli import configs, datasets, jobs, models
 from app.cli.demo import demo
 from app.cli.recommend import recommend
-from app.cli.serve import serve
+from app.cli.serve import serve, worker
 from app.cli.train import train
 
 HELP = """Turn an interaction log into a recommender that runs on the phone.
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(serve)
+app.command()(worker)
 app.command()(train)
 app.command()(recommend)
 app.add_typer(datasets.app, name="dataset")

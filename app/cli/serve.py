@@ -1,4 +1,4 @@
-"""`pocketrec serve`: the whole service on one machine, with nothing else installed."""
+"""`pocketrec serve`: the whole service on one machine, or its API alone; `pocketrec worker`: a worker alone."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ WithParent = Annotated[
     bool,
     typer.Option("--stop-with-stdin", help="Stop when standard input is closed: for programs that start a service."),
 ]
+ApiOnly = Annotated[
+    bool, typer.Option("--api-only", help="Without a worker: those run elsewhere, each by `pocketrec worker`.")
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="Start nothing: say whether a worker of this machine is alive; status 1 if not.")
+]
 
 
 @guarded
@@ -41,6 +47,7 @@ def serve(
     port: Port = None,
     as_json: AsJson = False,
     stop_with_stdin: WithParent = False,
+    api_only: ApiOnly = False,
 ) -> None:
     """Start the service on this machine: API, worker and, unless POCKETREC_BROKER_URL is set, an embedded broker.
 
@@ -53,12 +60,37 @@ def serve(
       pocketrec serve
 
       POCKETREC_API_KEY=... pocketrec serve --host 0.0.0.0 --port 8000
+
+      POCKETREC_API_KEY=... pocketrec serve --api-only --host 0.0.0.0
     """
     given = {"state_dir": state_dir, "host": host, "port": port}
     settings = load_settings({name: value for name, value in given.items() if value is not None})
     from app.cli.service import run
 
-    run(settings, announce=_announce(as_json), stop_with_stdin=stop_with_stdin)
+    run(settings, announce=_announce(as_json), stop_with_stdin=stop_with_stdin, api_only=api_only)
+
+
+@guarded
+def worker(state_dir: StateDir = None, check: Check = False) -> None:
+    """Start one worker, without an API: the same as python -m worker.
+
+    Everything is configured by environment variables POCKETREC_...: the database, the broker and the blob store that
+    the API uses, and POCKETREC_SLOTS, POCKETREC_VALIDATE_SLOTS and POCKETREC_QUEUES. Any number may run, on any
+    machine. SIGTERM or Ctrl-C: a running job writes a checkpoint and goes on from it elsewhere.
+
+    Examples:
+
+      pocketrec worker
+
+      POCKETREC_QUEUES='["train"]' POCKETREC_SLOTS=2 pocketrec worker
+    """
+    import os
+    import sys
+
+    settings = load_settings({} if state_dir is None else {"state_dir": state_dir})
+    os.environ["POCKETREC_STATE_DIR"] = str(settings.state_dir)
+    # In place of this process, so that signals and the exit status are the worker's own.
+    os.execv(sys.executable, [sys.executable, "-m", "worker", *(["--check"] if check else [])])  # noqa: S606
 
 
 def load_settings(given: dict[str, Any]) -> Any:

@@ -26,13 +26,14 @@ START_SECONDS = 60.0
 RESTART_SECONDS = 2.0
 
 
-def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False) -> None:
+def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False, api_only: bool = False) -> None:
     """Serve until SIGINT or SIGTERM, then stop everything; no process is left then.
 
     Args:
         settings: of the service.
         announce: called once the API answers, with what there is to say about it.
         stop_with_stdin: also stop when standard input is closed.
+        api_only: without a worker; workers and, unless one is configured, the broker run elsewhere.
 
     Raises:
         CommandFailed: the address can't be used, or a part doesn't start.
@@ -51,10 +52,10 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         listener = stack.enter_context(_listen(settings))
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _migrate(settings)
-        worker = stack.enter_context(_Worker(settings))
+        worker = None if api_only else stack.enter_context(_Worker(settings))
         api = _api(settings)  # imported while the worker starts
         server = _server(api)
-        broker = worker.ready()
+        broker = _broker_elsewhere(settings) if worker is None else worker.ready()
         told = {
             "url": f"http://{_host(listener)}:{listener.getsockname()[1]}",
             "state_dir": str(settings.state_dir),
@@ -68,8 +69,9 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         threading.Thread(target=_tell_when_started, args=(server, announce, told), name="announce", daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn raises the signal that stopped it again: an orderly end here
             server.run(sockets=[listener])
-        worker.leaving = True
-        say("stopping: the worker writes a checkpoint of a running job")
+        if worker is not None:
+            worker.leaving = True
+            say("stopping: the worker writes a checkpoint of a running job")
     if not server.started:
         raise CommandFailed(Status.FAILED, "start_failed", ["the API did not start; its own messages are above"])
 
@@ -138,13 +140,33 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _migrate(settings: Settings) -> None:
+    from sqlalchemy.exc import SQLAlchemyError
+
     from registry.database import Database
+    from registry.errors import RegistryError
 
     database = Database(settings.database_url)
     try:
         database.migrate()
+    except RegistryError as error:
+        raise CommandFailed(Status.FAILED, error.code, [error.message]) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        lines = [f"no database at {_plain_url(settings.database_url)}: {reason}"]
+        raise CommandFailed(Status.FAILED, "database_unavailable", lines) from None
     finally:
         database.dispose()
+
+
+def _broker_elsewhere(settings: Settings) -> dict[str, Any]:
+    """What to say about the broker when no worker of ours has chosen one."""
+    from registry.broker_address import in_use, without_password
+
+    url = in_use(settings)
+    if url is None:
+        return {"kind": None, "description": "none yet: jobs wait in the database until `pocketrec worker` runs"}
+    shown = without_password(url)
+    return {"kind": "url" if url == settings.broker_url else "worker", "description": f"{shown}; workers run elsewhere"}
 
 
 def _api(settings: Settings) -> FastAPI:
@@ -154,21 +176,9 @@ def _api(settings: Settings) -> FastAPI:
 
 
 def _server(api: FastAPI) -> uvicorn.Server:
-    import uvicorn
+    from app.server import make_server
 
-    from app.http_protocol import HttpProtocol
-
-    config = uvicorn.Config(
-        api,
-        http=HttpProtocol,
-        loop="asyncio",  # uvloop has no sendfile
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        lifespan="on",
-    )
-    return uvicorn.Server(config)
+    return make_server(api)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
