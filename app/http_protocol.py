@@ -8,10 +8,13 @@ tests without one, the extension isn't offered and the application sends the byt
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.problems import MEDIA_TYPE, document
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +22,16 @@ if TYPE_CHECKING:
 ZERO_COPY = "http.response.zerocopysend"
 # httptools takes heads of any size; nothing that we answer needs more than this.
 MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_SECONDS = 20.0
 _TOO_LARGE = b"request head too large"
+_TOO_SLOW = json.dumps(
+    document(
+        "request_timeout",
+        f"The head of the request didn't end within {MAX_HEAD_SECONDS:.0f} seconds.",
+        instance="",
+        trace_id="",
+    )
+).encode()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -30,11 +42,22 @@ class HttpProtocol(HttpToolsProtocol):
         self._inner = cast("ASGIApp", self.app)
         self.app = cast("Any", self._with_zero_copy)
         self._head_bytes: int | None = 0  # of the request whose head is being read; None within a body
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes and self._head_timer is None:
+            self._wait_for_head()  # of the next request on this connection
         if self._head_bytes is not None and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_head()
 
@@ -44,11 +67,35 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_bytes = None
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         super().on_message_complete()
+
+    def _wait_for_head(self) -> None:
+        # One timer for the whole head: each byte that trickles in would put a timer of its own off for ever.
+        self._head_timer = self.loop.call_later(MAX_HEAD_SECONDS, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._wait_for_head()  # a request sent ahead; the answer to the one before is under way
+            return
+        if self._head_bytes:
+            self.transport.write(
+                b"HTTP/1.1 408 Request Timeout\r\ncontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (MEDIA_TYPE.encode(), len(_TOO_SLOW), _TOO_SLOW)
+            )
+        self.transport.close()
 
     def _refuse_head(self) -> None:
         self.logger.warning("Request head over %s bytes refused.", MAX_HEAD_BYTES)

@@ -31,7 +31,7 @@ _ALL = (
     Kind("unauthorized", 401, "No valid API key", "Send `Authorization: Bearer <key>`."),
     Kind("not_found", 404, "Not found", "Nothing is here, or it belongs to somebody else."),
     Kind("method_not_allowed", 405, "Method not allowed", "The `Allow` header lists the methods of this address."),
-    Kind("request_timeout", 408, "Request timeout", "The body stopped coming. Send it again."),
+    Kind("request_timeout", 408, "Request timeout", "The request stopped coming. Send it again."),
     Kind(
         "dataset_not_ready",
         409,
