@@ -16,8 +16,12 @@ from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
 from app.jobs import actions as job_actions
+from app.jobs import logs as job_logs
 from app.jobs import routes as job_routes
+from app.models import compare as model_compare
 from app.models import routes as model_routes
+from app.models import yank as model_yank
+from app.models.pairs import Pairs
 from app.observability import RequestContext
 from app.queue import Nudge, Publisher, publisher
 from app.security import LoopbackHostOnly, check_binding
@@ -52,12 +56,14 @@ def create_app(
     if not structlog.is_configured():
         logs.configure(settings.log_level)
     database = database or Database(settings.database_url)
+    blobs = blobs or BlobStore(settings.blob_url)
     wired = Services(
         settings=settings,
         database=database,
-        blobs=blobs or BlobStore(settings.blob_url),
+        blobs=blobs,
         nudge=nudge or publisher(settings),
         watcher=Watcher(database, event_streams.encode),
+        pairs=Pairs(blobs),
     )
 
     @asynccontextmanager
@@ -87,7 +93,9 @@ def create_app(
     app.state.api_key = key
     problems.install(app)
     idempotency.install(app)
-    routers = [routes.router for routes in (dataset_routes, job_routes, job_actions, model_routes, system_routes)]
+    jobs_by_topic = (job_routes, job_actions, job_logs)
+    models_by_topic = (model_compare, model_routes, model_yank)  # `{name}:compare` comes before `{name}`
+    routers = [routes.router for routes in (dataset_routes, *jobs_by_topic, *models_by_topic, system_routes)]
     for router in routers:
         app.include_router(router)
     openapi.install(app, routers)
@@ -108,6 +116,7 @@ def create_app(
                 "X-Request-ID",
                 "Repr-Digest",
                 "Content-Range",
+                "X-Yanked",
             ],
         )
     app.add_middleware(RequestContext)

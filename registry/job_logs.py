@@ -36,14 +36,25 @@ def tail_log(session: Session, job_id: str, count: int, *, attempt: int | None =
     return [build(LogLine, row) for row in session.execute(query).mappings()][::-1]
 
 
-def measure_log(session: Session, job_id: str, *, after: int = 0, attempt: int | None = None) -> list[tuple[int, int]]:
-    """Id and length in UTF-8 bytes of each line with an id greater than `after`, in order, without the lines."""
+def measure_log(
+    session: Session,
+    job_id: str,
+    *,
+    after: int = 0,
+    limit: int | None = None,
+    tail: int | None = None,
+    attempt: int | None = None,
+) -> list[tuple[int, int]]:
+    """Id and length in UTF-8 bytes of the lines that `list_log`, or with `tail` `tail_log`, would give."""
     postgresql = session.get_bind().dialect.name == "postgresql"
     length: ColumnElement[int] = (
         func.octet_length(_log.c.line) if postgresql else func.length(cast(_log.c.line, LargeBinary))
     )
-    query = select(_log.c.id, length).where(*_of(job_id, attempt), _log.c.id > after).order_by(_log.c.id)
-    return [(row[0], row[1]) for row in session.execute(query)]
+    query = select(_log.c.id, length).where(*_of(job_id, attempt), _log.c.id > after)
+    if tail is not None:
+        query = query.order_by(_log.c.id.desc()).limit(tail)
+        return [(row[0], row[1]) for row in session.execute(query)][::-1]
+    return [(row[0], row[1]) for row in session.execute(query.order_by(_log.c.id).limit(limit))]
 
 
 def read_log(session: Session, job_id: str, first: int, last: int, *, attempt: int | None = None) -> list[LogLine]:

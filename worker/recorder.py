@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from registry import checkpoints, jobs
+from worker import log_lines
 from worker.attempt_folder import pinned
 from worker.messages import (
     CheckpointMessage,
@@ -53,19 +55,25 @@ class Recorder:
         match message:
             case PhaseMessage(phase=phase):
                 self._progress = None  # it belongs to the phase before
-                self._lease.write(lambda session, claim: jobs.set_phase(session, claim, phase))
+                self.say([f"phase {phase}"])
+                self._write(lambda session, claim: jobs.set_phase(session, claim, phase))
             case EpochMessage(epoch=epoch, metrics=metrics):
-                self._lease.write(lambda session, claim: jobs.record_epoch(session, claim, epoch, metrics))
+                self.say([log_lines.epoch(epoch, metrics)])
+                self._write(lambda session, claim: jobs.record_epoch(session, claim, epoch, metrics))
             case ProgressMessage():
                 self._progress = message
             case CheckpointMessage():
                 self._checkpoint = message
             case LogMessage(message=line):
-                self._lines = [*self._lines, line][-MAX_LOG_LINES:]
+                self.say([line])
             case ResultMessage():
                 self.result = message
             case ErrorMessage():
                 self.error = message
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Add lines to the job's log, with the next write."""
+        self._lines = [*self._lines, *lines][-MAX_LOG_LINES:]
 
     def flush(self, *, now: bool = False) -> None:
         """Write what waits: the newest checkpoint always, the rest now and then. Raises LeaseLost."""
@@ -75,14 +83,11 @@ class Recorder:
         if not now and time.monotonic() < self._next_write:
             return
         progress, self._progress = self._progress, None
-        lines, self._lines = self._lines, []
-        if progress is None and not lines:
+        if progress is None and not self._lines:
             return
         self._next_write = time.monotonic() + SECONDS_BETWEEN_PROGRESS
 
         def write(session: Session, claim: Claim) -> None:
-            if lines:
-                jobs.append_log(session, claim, lines)
             if progress is not None:
                 jobs.record_progress(
                     session,
@@ -93,7 +98,12 @@ class Recorder:
                     eta_seconds=progress.eta_seconds,
                 )
 
-        self._lease.write(write)
+        self._write(write)
+
+    def _write(self, work: Callable[[Session, Claim], object]) -> None:
+        """Do `work` and write the lines that wait, in one transaction."""
+        lines, self._lines = self._lines, []
+        self._lease.write(log_lines.then(work, lines) if lines else work)
 
     def _promote(self, message: CheckpointMessage) -> None:
         path = Path(message.path)

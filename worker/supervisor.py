@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from reco_core.errors import InsufficientStorage, is_disk_full
-from registry import jobs
+from registry import checkpoints, jobs
 from registry.errors import LeaseLost, RegistryError
-from worker import attempt_folder, outputs
+from worker import attempt_folder, log_lines, outputs
 from worker.lease import Lease
 from worker.process import TrainerProcess, describe_death
 from worker.recorder import Recorder
@@ -51,7 +51,8 @@ def run_attempt(runtime: Runtime, claim: Claim) -> bool:
 
     Nothing is raised: whatever goes wrong is this attempt's fate. After LeaseLost nothing is written.
     """
-    with structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt):
+    request_id = claim.job.request_id  # leads from here to the line of the API's log
+    with structlog.contextvars.bound_contextvars(job_id=claim.job_id, attempt=claim.attempt, request_id=request_id):
         log.info("attempt_started", type=claim.job.type, fence=claim.fence)
         settings = runtime.settings
         lease = Lease(
@@ -98,6 +99,7 @@ class _Attempt:
             except RegistryError as error:
                 return self._fail({"code": error.code, "message": error.message, "errors": []})
             recorder = Recorder(self._lease, self._runtime.blobs, folder)
+            recorder.say(self._start_lines())
             process = TrainerProcess(self._runtime.trainer, folder)
             try:
                 log.info("trainer_started", pid=process.pid, resumes=resumes)
@@ -109,6 +111,11 @@ class _Attempt:
             log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
             recorder.flush(now=True)
             return self._conclude(recorder, status, folder, process)
+
+    def _start_lines(self) -> list[str]:
+        with self._runtime.database.read() as session:
+            checkpoint = checkpoints.latest_checkpoint(session, self._job.id)
+            return log_lines.started(self._lease.claim, jobs.list_attempts(session, self._job.id), checkpoint)
 
     def _watch(self, process: TrainerProcess, recorder: Recorder) -> None:
         """Record messages and steer the trainer until it has no more to say."""
@@ -156,6 +163,9 @@ class _Attempt:
         if self._stop is Stop.CANCEL:
             return self._cancelled()
         if recorder.error is not None:
+            if recorder.error.code == "internal_error":
+                recorder.say(log_lines.stderr(process.log_tail(), folder))
+                recorder.flush(now=True)
             return self._typed_error(recorder.error.as_dict(), folder, process)
         if recorder.result is not None and status == 0:
             return self._publish(folder)
@@ -166,7 +176,10 @@ class _Attempt:
         if self._stop is Stop.SHUTDOWN:
             return self._release()
         death = describe_death(status, over_limit=self._stop is Stop.MEMORY)
-        log.warning("trainer_lost", **death, stderr=process.log_tail())
+        tail = process.log_tail()
+        log.warning("trainer_lost", **death, stderr=tail)
+        recorder.say(log_lines.stderr(tail, folder))
+        recorder.flush(now=True)
         return _lost(self._runtime, self._lease, death)
 
     def _publish(self, folder: Path) -> bool:
@@ -177,7 +190,7 @@ class _Attempt:
             record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
         if self._lease.cancel_requested.is_set():
             return self._cancelled()
-        self._lease.write(record)
+        self._lease.write(log_lines.then(record, [self._ended("succeeded")]))
         log.info("job_succeeded")
         return False
 
@@ -185,7 +198,8 @@ class _Attempt:
         if error["code"] == "internal_error":
             log.error("trainer_broke", message=error["message"], stderr=process.log_tail())
         elif self._job.type == "validate_dataset" and error["code"] != InsufficientStorage.code:
-            self._lease.write(outputs.invalid_dataset(folder / "outputs", error))
+            line = log_lines.ended(self._lease.claim.attempt, "found the dataset invalid", error)
+            self._lease.write(log_lines.then(outputs.invalid_dataset(folder / "outputs", error), [line]))
             log.info("dataset_invalid", code=error["code"])
             return False
         return self._fail(error)
@@ -194,12 +208,16 @@ class _Attempt:
         return _fail(self._lease, error)
 
     def _cancelled(self) -> bool:
-        self._lease.write(jobs.cancelled)
+        self._lease.write(log_lines.then(jobs.cancelled, [self._ended("cancelled, as it was asked to")]))
         log.info("job_cancelled")
         return False
 
+    def _ended(self, how: str) -> str:
+        return log_lines.ended(self._lease.claim.attempt, how)
+
     def _release(self) -> bool:
-        job = self._lease.write(jobs.release)
+        line = self._ended("given back: its worker shuts down, another one goes on")
+        job = self._lease.write(log_lines.then(jobs.release, [line]))
         log.info("job_released", status=job.status)
         if not job.is_terminal:
             self._runtime.nudge([job.id], job.queue)
@@ -207,7 +225,8 @@ class _Attempt:
 
 
 def _fail(lease: Lease, error: dict[str, Any]) -> bool:
-    lease.write(lambda session, claim: jobs.fail(session, claim, error))
+    line = log_lines.ended(lease.claim.attempt, "failed", error)
+    lease.write(log_lines.then(lambda session, claim: jobs.fail(session, claim, error), [line]))
     log.info("job_failed", code=error["code"], message=error["message"])
     return False
 
@@ -221,7 +240,7 @@ def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any], *, pause_second
             session, claim, error, max_attempts_without_progress=limit, pause_seconds=pause_seconds
         )
 
-    job = lease.write(record)
+    job = lease.write(log_lines.then(record, [log_lines.ended(lease.claim.attempt, "lost", error)]))
     log.warning("attempt_lost", code=error["code"], status=job.status, without_progress=job.attempts_without_progress)
     return not job.is_terminal and pause_seconds == 0
 

@@ -89,3 +89,54 @@ EVENTS_EXAMPLE: dict[str, Any] = {
     "has_more": False,
     "next_cursor": None,
 }
+LOG_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "id": 412,
+            "attempt": 1,
+            "line": "attempt 1 on worker trainer-1:4711",
+            "created_at": "2026-01-31T12:01:01.000000Z",
+        },
+        {
+            "id": 431,
+            "attempt": 1,
+            "line": "epoch 2: loss 6.41, ndcg@10 0.038",
+            "created_at": "2026-01-31T12:01:06.000000Z",
+        },
+    ],
+    "has_more": True,
+    "next_cursor": "431",
+}
+LOG_TEXT_EXAMPLE = (
+    "2026-01-31T12:01:01.000Z attempt 1 on worker trainer-1:4711\n"
+    "2026-01-31T12:01:06.000Z epoch 2: loss 6.41, ndcg@10 0.038\n"
+)
+ATTEMPTS_EXAMPLE: dict[str, Any] = {
+    "data": [
+        {
+            "number": 1,
+            "outcome": "lost",
+            "worker": "trainer-1:4711",
+            "error": {
+                "type": "/problems/out_of_memory",
+                "title": "Out of memory",
+                "status": 500,
+                "detail": "the trainer was killed (SIGKILL); most often the system ran out of memory",
+                "code": "out_of_memory",
+                "errors": [],
+            },
+            "phases": {"build_examples": 2.4, "train": 31.0},
+            "started_at": "2026-01-31T12:01:01.000000Z",
+            "ended_at": "2026-01-31T12:01:35.000000Z",
+        },
+        {
+            "number": 2,
+            "outcome": "running",
+            "worker": "trainer-1:4711",
+            "error": None,
+            "phases": {"build_examples": 2.3},
+            "started_at": "2026-01-31T12:01:35.000000Z",
+            "ended_at": None,
+        },
+    ]
+}

@@ -118,6 +118,63 @@ class EpochList(BaseModel):
     data: list[EpochView]
 
 
+class LogLineView(BaseModel):
+    """A line for people; `id` grows within the job."""
+
+    id: int
+    attempt: int
+    line: str
+    created_at: datetime
+
+
+class LogPage(BaseModel):
+    """Lines with an id greater than `after`, oldest first."""
+
+    data: list[LogLineView]
+    has_more: bool
+    next_cursor: str | None = Field(description="The last id of a page that another follows; pass it as `after`.")
+
+
+class AttemptView(BaseModel):
+    """One try of the job, counted from 1."""
+
+    number: int
+    outcome: Literal["running", "succeeded", "failed", "cancelled", "released", "lost"] = Field(
+        description="`released`: its worker shut down and gave the job back; `lost`: its trainer or its worker died."
+    )
+    worker: str
+    error: RecordedProblem | None
+    phases: dict[str, float] = Field(description="Seconds spent in each phase that it has left.")
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class AttemptList(BaseModel):
+    """All attempts, the first one first."""
+
+    data: list[AttemptView]
+
+
+def show_line(line: records.LogLine) -> LogLineView:
+    """A log line as JSON."""
+    return LogLineView(id=line.id, attempt=line.attempt, line=line.line, created_at=line.created_at)
+
+
+def show_attempt(attempt: records.Attempt) -> AttemptView:
+    """An attempt as JSON."""
+    return AttemptView.model_validate(
+        {
+            "number": attempt.number,
+            "outcome": attempt.outcome,
+            "worker": attempt.worker,
+            "error": recorded(attempt.error),
+            "phases": attempt.phases or {},
+            "started_at": attempt.started_at,
+            "ended_at": attempt.ended_at,
+        }
+    )
+
+
 def file_url(model: str, version: int, path: str) -> str:
     """The stable address of a published file."""
     base = f"/v1/models/{quote(model, safe='')}/versions/{version}"

@@ -51,7 +51,13 @@ def test_a_result_is_published_with_all_its_files(service, fake_trainer):
         version = models.get_version(session, "films", 1)
         assert models.get_file(version, "model.tflite").bytes == len("model")
         assert [epoch.metrics for epoch in jobs.list_epochs(session, job_id)] == [{"loss": 2.0}]
-        assert [line.line for line in jobs.list_log(session, job_id)] == ["hello"]
+        assert [line.line for line in jobs.list_log(session, job_id)] == [
+            "attempt 1 on worker test-worker",
+            "phase train",
+            "epoch 1: loss 2.0000",
+            "hello",
+            "attempt 1 succeeded",
+        ]
         assert checkpoints.latest_checkpoint(session, job_id).epoch == 1
     for artifact in job.result["artifacts"]:
         service.blobs.verify(artifact["sha256"])
