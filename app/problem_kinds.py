@@ -166,6 +166,13 @@ _ALL = (
     Kind("interrupted", 500, "Interrupted", "The run was stopped; its state is in its last checkpoint."),
     Kind("diverged", 422, "Training diverged", "The loss became NaN or infinite. Lower `training.learning_rate`."),
     Kind("insufficient_storage", 507, "Insufficient storage", "The disk is full. Free some space and try again."),
+    Kind(
+        "database_unavailable",
+        503,
+        "Database unavailable",
+        "The database doesn't answer, or not in time. Send the request again after Retry-After seconds; /readyz tells "
+        "the operator more.",
+    ),
     Kind("not_ready", 503, "Not ready", "A part that the service needs doesn't answer; `checks` says which and why."),
 )
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.code: kind for kind in _ALL})

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
@@ -23,8 +25,11 @@ from app.allowed_methods import allow
 from app.problem_kinds import KINDS
 from reco_core.errors import FieldError, PocketRecError, is_disk_full
 from registry.errors import InvalidName, RegistryError
+from registry.outages import is_outage
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = "2"
+log = structlog.get_logger("pocketrec.api")
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def install(app: FastAPI) -> None:
             problem.headers = {**(problem.headers or {}), "Allow": allow(request)}
         return render(request.url.path, trace_id_of(request), problem)
 
-    failures = (OSError, DBAPIError)  # of these only a full disk is answered here
+    failures = (OSError, DBAPIError, PoolTimeout)  # of these only a full disk and an outage are answered here
     for kind in (StarletteHTTPException, RequestValidationError, PocketRecError, RegistryError, *failures):
         app.add_exception_handler(kind, on_problem)
 
@@ -216,6 +221,13 @@ def _translate(error: Exception) -> Problem:
         return _from_registry(error)
     if is_disk_full(error):
         return Problem("insufficient_storage", "The service's disk is full; nothing of the request was kept.")
+    if is_outage(error):
+        log.warning("database_unavailable", error=str(error).splitlines()[0][:300])
+        return Problem(
+            "database_unavailable",
+            "The service's database doesn't answer, or is too busy. Nothing of the request was kept; send it again.",
+            headers={"Retry-After": RETRY_SECONDS},
+        )
     if not isinstance(error, StarletteHTTPException):
         raise error
     by_status = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "payload_too_large"}
