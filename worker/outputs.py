@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Record = Callable[["Session", "Claim"], Job]
 BESIDE_THE_BUNDLE = ("bundle.zip", "measurements.json")
+RANKS = "ranks.npz"  # also beside it, where the test split was ranked
 DEFAULT_MODEL = "default"
 
 
@@ -39,6 +40,8 @@ def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
         if not (outputs / name).is_file():
             raise OutputsCorrupt(f"the trainer left no {name}")
         entries.append(_put(outputs / name, name, blobs))
+    if (outputs / RANKS).is_file():
+        entries.append(_put(outputs / RANKS, RANKS, blobs))
     metrics = _test_metrics(_read_json(bundle / "report.json"))
 
     def record(session: Session, claim: Claim) -> Job:

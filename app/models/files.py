@@ -14,12 +14,21 @@ from registry.records import ModelVersion
 
 BUNDLE = "bundle.zip"
 SUMS = "SHA256SUMS"
-BESIDE = (BUNDLE, "measurements.json")  # published with the bundle, but not files of it
+MEASUREMENTS = "measurements.json"
+RANKS = "ranks.npz"
+BESIDE = (BUNDLE, MEASUREMENTS, RANKS)  # published with the bundle, but not files of it
+YANKED = "X-Yanked"
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
-_CONTENT = {
-    media_type: _BYTES
-    for media_type in ("application/octet-stream", "application/json", "application/zip", "text/plain")
+_CONTENT: dict[str, Any] = {
+    **dict.fromkeys(("application/octet-stream", "application/zip", "text/plain"), _BYTES),
+    "application/json": {"schema": {}, "example": {"format_version": 1, "default_variant": "float16"}},
+}
+_YANKED = {
+    YANKED: {
+        "description": "`true` where the version was withdrawn; without the header it wasn't.",
+        "schema": {"type": "string"},
+    }
 }
 
 FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -30,12 +39,13 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
             **ETAG,
             "Repr-Digest": {"description": "sha-256 of the whole file (RFC 9530).", "schema": {"type": "string"}},
             "Accept-Ranges": {"schema": {"type": "string"}},
+            **_YANKED,
         },
     },
     206: {
         "description": "The range asked for.",
         "content": _CONTENT,
-        "headers": {"Content-Range": {"schema": {"type": "string"}}},
+        "headers": {"Content-Range": {"schema": {"type": "string"}}, **_YANKED},
     },
     **NOT_MODIFIED,
     **problems("not_found", "precondition_failed", "range_not_satisfiable", "validation_failed", "artifact_corrupt"),
@@ -48,6 +58,13 @@ def serve_file(request: Request, services: Services, version: ModelVersion, path
     Raises:
         Problem: `not_found`, and those of `artifacts.serve`.
     """
+    answer = _serve(request, services, version, path)
+    if version.yanked_at is not None:
+        answer.headers[YANKED] = "true"
+    return answer
+
+
+def _serve(request: Request, services: Services, version: ModelVersion, path: str) -> Response:
     files = {entry.path: entry for entry in version.files}
     if (entry := files.get(path)) is not None:
         return artifacts.serve(request, services.blobs, artifacts.Artifact(entry.path, entry.bytes, entry.sha256))

@@ -4,70 +4,59 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app import conditional
-from app.dependencies import Services, Wired
+from app.dependencies import Wired
 from app.event_lists import EventsQuery, Subject, answer_events, event_responses
 from app.models.files import BUNDLE, FILE_RESPONSES, serve_file
+from app.models.lookup import VersionNumber, find, find_version
 from app.models.schemas import (
     EVENTS_EXAMPLE,
+    FILES_EXAMPLE,
     MODEL_EXAMPLE,
     VERSION_EXAMPLE,
+    FilesView,
     ModelView,
     VersionView,
+    show_files,
     show_model,
     show_version,
 )
-from app.pagination import Page, PageQuery, page
-from app.problems import Problem, not_found
+from app.pagination import CreatedAfter, Page, PageQuery, page
+from app.problems import Problem
+from app.query import strict_query
 from app.responses import ETAG, LINK, NOT_MODIFIED, ok, page_example, problems
 from app.schemas import EventPage
-from app.security import Asker, Principal
+from app.security import Asker
 from registry import models
-from registry.errors import InvalidName, NotFound
-from registry.names import check_model_name
-from registry.records import Model, ModelVersion
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
-
-VersionNumber = Annotated[int, Path(ge=1, lt=2**31, description="Version number.")]
-
-
-def find(services: Services, principal: Principal, name: str) -> Model:
-    """The asker's model of this name. Raises Problem `not_found`."""
-    _plausible(name)
-    try:
-        with services.database.read() as session:
-            return models.get(session, name, project=principal.project)
-    except NotFound:
-        not_found("model")
-
-
-def find_version(services: Services, principal: Principal, name: str, version: int) -> ModelVersion:
-    """A version of the asker's model. Raises Problem `not_found`."""
-    _plausible(name)
-    try:
-        with services.database.read() as session:
-            return models.get_version(session, name, version, project=principal.project)
-    except NotFound:
-        not_found("model version")
 
 
 @router.get(
     "",
     response_model=Page[ModelView],
+    dependencies=[strict_query()],
     responses={
         **ok("A page of models, newest first.", page_example(MODEL_EXAMPLE), LINK | ETAG),
         **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
 )
-def list_models(request: Request, services: Wired, principal: Asker, wanted: PageQuery) -> Response:
+def list_models(
+    request: Request,
+    services: Wired,
+    principal: Asker,
+    wanted: PageQuery,
+    created_after: CreatedAfter = None,
+) -> Response:
     """The models, newest first."""
     after = wanted.after_key("models")
     with services.database.read() as session:
-        found = models.list_page(session, principal.project, after=after, limit=wanted.limit)
+        found = models.list_page(
+            session, principal.project, created_after=created_after, after=after, limit=wanted.limit
+        )
     return page(request, "models", found, show_model)
 
 
@@ -78,7 +67,7 @@ def list_models(request: Request, services: Wired, principal: Asker, wanted: Pag
 )
 def get_model(request: Request, services: Wired, principal: Asker, name: str) -> Response:
     """One model."""
-    return conditional.respond(request, show_model(find(services, principal, name)).model_dump_json().encode())
+    return conditional.respond_with(request, show_model(find(services, principal, name)))
 
 
 @router.head(
@@ -102,13 +91,24 @@ async def list_model_events(
 @router.get(
     "/{name}/versions",
     response_model=Page[VersionView],
+    dependencies=[strict_query()],
     responses={
         **ok("A page of versions, newest first.", page_example(VERSION_EXAMPLE), LINK | ETAG),
         **NOT_MODIFIED,
         **problems("not_found", "invalid_cursor", "validation_failed"),
     },
 )
-def list_model_versions(request: Request, services: Wired, principal: Asker, name: str, wanted: PageQuery) -> Response:
+def list_model_versions(
+    request: Request,
+    services: Wired,
+    principal: Asker,
+    name: str,
+    wanted: PageQuery,
+    yanked: Annotated[
+        bool | None, Query(description="Only versions that are withdrawn, or only those that aren't.")
+    ] = None,
+    created_after: CreatedAfter = None,
+) -> Response:
     """The versions of a model, newest first."""
     model = find(services, principal, name)
     key = wanted.after_key("versions")
@@ -116,7 +116,13 @@ def list_model_versions(request: Request, services: Wired, principal: Asker, nam
         raise Problem("invalid_cursor", "`after` is no cursor of the list of versions.")
     with services.database.read() as session:
         found = models.list_versions(
-            session, model.name, project=principal.project, after=None if key is None else int(key), limit=wanted.limit
+            session,
+            model.name,
+            project=principal.project,
+            yanked=yanked,
+            created_after=created_after,
+            after=None if key is None else int(key),
+            limit=wanted.limit,
         )
     return page(request, "versions", found, show_version)
 
@@ -133,9 +139,25 @@ def list_model_versions(request: Request, services: Wired, principal: Asker, nam
 def get_model_version(
     request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
 ) -> Response:
-    """One version with its metrics and files."""
+    """One version: metrics beside the baselines, variants, signatures, files, and whether it was withdrawn."""
+    return conditional.respond_with(request, show_version(find_version(services, principal, name, version)))
+
+
+@router.get(
+    "/{name}/versions/{version}/files",
+    response_model=FilesView,
+    responses={
+        **ok("All files, by path.", FILES_EXAMPLE, ETAG),
+        **NOT_MODIFIED,
+        **problems("not_found", "validation_failed"),
+    },
+)
+def list_model_files(
+    request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
+) -> Response:
+    """The files of a version with size, sha256 and address; the answer for `bundle.zip` holds those of the bundle."""
     found = find_version(services, principal, name, version)
-    return conditional.respond(request, show_version(found).model_dump_json().encode())
+    return conditional.respond_with(request, FilesView(data=show_files(found)))
 
 
 @router.head(
@@ -164,10 +186,3 @@ def get_model_bundle(
 ) -> Response:
     """All files of a version in one zip."""
     return serve_file(request, services, find_version(services, principal, name, version), BUNDLE)
-
-
-def _plausible(name: str) -> None:
-    try:
-        check_model_name(name)
-    except InvalidName:
-        not_found("model")
