@@ -11,6 +11,7 @@ from typing import Annotated, Protocol, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from app.models.pairs import Pairs
 from app.queue import Nudge
 from app.watching import Watcher
 from registry.blobs import BlobStore
@@ -30,6 +31,7 @@ class Services:
     blobs: BlobStore
     nudge: Nudge
     watcher: Watcher
+    pairs: Pairs
 
 
 def services(request: Request) -> Services:
