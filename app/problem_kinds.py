@@ -130,6 +130,13 @@ _ALL = (
         "Size budget impossible",
         "No variant fits `export.max_bytes`. Raise it, lower `model.embedding_dim` or allow a smaller variant.",
     ),
+    Kind(
+        "resource_estimate_exceeded",
+        422,
+        "Resource estimate exceeded",
+        "The job would need more memory or time than it may have, or make a file too large. `errors` names each field "
+        "that would mend it and the value; `estimate` has the figures and `limits` what they are held against.",
+    ),
     Kind("checksum_mismatch", 422, "Checksum mismatch", "The bytes received don't have the sha256 that was given."),
     Kind(
         "download_failed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -104,6 +104,21 @@ class ArchiveRejected(PocketRecError):
     """A zip that is unsafe to unpack."""
 
     code = "archive_rejected"
+
+
+class ResourceEstimateExceeded(PocketRecError):
+    """The job would need more memory, time or file size than it may have, known before training.
+
+    `estimate` is the whole estimate as JSON; `errors` point at each field that would mend it by itself.
+    """
+
+    code = "resource_estimate_exceeded"
+
+    def __init__(
+        self, message: str, errors: Sequence[FieldError] = (), estimate: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, errors)
+        self.estimate = dict(estimate or {})
 
 
 class SizeBudgetImpossible(PocketRecError):

@@ -95,7 +95,8 @@ def _lengths(users: NDArray[np.int32], items: NDArray[np.int32], all_users: int,
 
 def _bucket(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     above = np.log(np.maximum(lengths, _EXACT_LENGTHS) / _EXACT_LENGTHS) / np.log(_GROWTH)
-    return np.minimum(lengths, _EXACT_LENGTHS) + above.astype(np.int64)
+    buckets: NDArray[np.int64] = np.minimum(lengths, _EXACT_LENGTHS) + above.astype(np.int64)
+    return buckets
 
 
 def _first_occurrences(users: NDArray[np.int32], items: NDArray[np.int32], all_items: int) -> NDArray[np.bool_]:

@@ -137,8 +137,8 @@ def _reference(config: JobConfig, labels: int, fresh: int) -> tuple[int, int, in
     """Training, validation and test examples of the protocol `reference`, of which `fresh` labels are first ones."""
     train = int(labels * config.examples.train_data_fraction)
     validation = min(labels - train, train // 10, MOST_REFERENCE_VALIDATION)
-    test = labels - train - validation
-    return round((train - validation) * fresh / labels) if labels else 0, validation, test
+    # validation is taken out of the training share; of that, labels seen before are left out
+    return round((train - validation) * fresh / labels) if labels else 0, validation, labels - train
 
 
 def _of_rating(found: Mapping[str, Any], min_rating: float | None) -> list[Lengths]:

@@ -1,0 +1,68 @@
+"""Bytes of each exported variant: its weights, and the graph around them.
+
+The weights follow from the config. What the graph costs was measured on 44 exports of all encoders: it grows with the
+number of operations, for an unrolled LSTM 8 kB a step, and not with the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reco_core.config.estimate.parameters import Matrix, dense_matrices, encoder_matrices
+from reco_core.config.estimate.workload import Workload
+from reco_core.config.models import Cnn, JobConfig, Rnn, VariantName
+
+MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
+MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.rnn
+_LEAST_QUANTIZED = 1024  # dynamic_int8 leaves smaller matrices as they are
+_GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 12_550}
+_EXCLUSION = 2_040  # of items in the history, which `repeats` does without
+_DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 900}  # a further layer
+_CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 3_950}
+_FURTHER_CONVOLUTION = 2_850
+_FILTER = 32  # scales of a quantized one
+_UNROLLED_STEP = 8_015
+_LOOP = 27_500
+_GOLDEN_AND_REPORT = 60_000  # report.json, golden.json, manifest.json
+_ITEM_LINE = 60  # punctuation of an item in items.json
+
+
+def variant_bytes(config: JobConfig, work: Workload) -> dict[VariantName, int]:
+    """The size of each variant that is made; float32 always is."""
+    names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
+    return {name: _weights(name, config, work) + _graph(name, config) for name in names}
+
+
+def bundle_bytes(config: JobConfig, work: Workload, variants: Mapping[VariantName, int]) -> int:
+    """The size of the whole bundle: all variants, the default one again as model.tflite, and vocabularies."""
+    files = sum(variants.values()) + variants[config.export.default_variant]
+    # ids stand in items.txt and in items.json; titles and attribute values in the latter
+    return files + 2 * work.text_bytes + _ITEM_LINE * work.vocabulary + _GOLDEN_AND_REPORT
+
+
+def _weights(name: VariantName, config: JobConfig, work: Workload) -> int:
+    dim = config.model.embedding_dim
+    # attributes are folded into the table, whose row 0 is padding
+    table = Matrix(work.vocabulary + 1, dim, work.vocabulary if config.model.item_bias else 0)
+    return sum(_stored(name, matrix) for matrix in (table, *encoder_matrices(config), *dense_matrices(config)))
+
+
+def _stored(name: VariantName, matrix: Matrix) -> int:
+    if name == "dynamic_int8":
+        width = 1 if matrix.weights >= _LEAST_QUANTIZED else 4
+        return width * matrix.weights + 4 * matrix.bias
+    return (4 if name == "float32" else 2) * (matrix.weights + matrix.bias)
+
+
+def _graph(name: VariantName, config: JobConfig) -> int:
+    encoder, length = config.encoder, config.examples.max_history_length
+    size = _GRAPH[name] + _DENSE[name] * len(config.model.hidden_layers) - (_EXCLUSION if config.repeats else 0)
+    if isinstance(encoder, Cnn):
+        size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
+        filters = sum(encoder.num_filter_ratios) * config.model.embedding_dim
+        return size + (_FILTER * filters if name == "dynamic_int8" else 0)
+    if isinstance(encoder, Rnn) and length <= MOST_UNROLLED_STEPS:
+        return size + _UNROLLED_STEP * length
+    if isinstance(encoder, Rnn):
+        return size + _LOOP + (2 if name == "float16" else 4) * length * encoder.num_units
+    return size

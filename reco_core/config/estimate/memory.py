@@ -1,0 +1,53 @@
+"""Peak resident memory of the trainer process: TensorFlow itself, and what grows with the job.
+
+Nothing is given back between phases as far as the system sees, so the parts are added up.
+"""
+
+from __future__ import annotations
+
+from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
+from reco_core.config.estimate.parameters import encoder_width, parameters
+from reco_core.config.estimate.workload import Workload
+from reco_core.config.models import JobConfig, Rnn
+
+_PROCESS = 900_000_000  # TensorFlow with a small model compiled, trained, exported and ranked
+_UNROLLED_STEP = 13_000_000  # to compile one step of an unrolled LSTM
+_FLOAT = 4
+_SCORES = 4  # logits, their exponentials and the gradients of both, alive at once
+_ACTIVATIONS = 6
+_COPIES = 14  # weights, two moments, gradients, the best weights, the checkpoint, the tables in export
+_ROW = 120  # columns of the log, sorted; timelines; positions of examples
+_FOLLOWERS = 380  # of a row, for the baseline cooccurrence: ten pairs, merged
+_TRANSITIONS = 60  # of a row, for the baseline markov
+_ITEM = 400  # ids, titles and dictionaries as Python objects
+_EASE_TABLES = 6
+_RANKED = 1 << 21  # scores ranked at once, or 16 rows
+_RANK_COPIES = 12  # bytes: masks and sorted maxima beside the scores, of both threads
+
+
+def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
+    """Peak resident bytes of a training job."""
+    dim, length, items = config.model.embedding_dim, config.examples.max_history_length, work.vocabulary
+    size = _PROCESS + _log(config, work) + _ITEM * items + 2 * work.text_bytes
+    size += _COPIES * _FLOAT * parameters(config, work)
+    widest = max(dim, encoder_width(config), *config.model.hidden_layers, 1)
+    if isinstance(config.encoder, Rnn):
+        widest = max(widest, 4 * config.encoder.num_units)
+        if length <= MOST_UNROLLED_STEPS:
+            size += _UNROLLED_STEP * length
+    size += _FLOAT * batch * (_SCORES * items + _ACTIVATIONS * length * widest)
+    size += _FLOAT * 2 * work.attribute_entries * dim
+    size += (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
+    if "ease" in config.evaluation.baselines:
+        size += _EASE_TABLES * 8 * (items + 1) ** 2
+    return size
+
+
+def _log(config: JobConfig, work: Workload) -> int:
+    per_row = _ROW
+    if "cooccurrence" in config.evaluation.baselines:
+        per_row += _FOLLOWERS
+    elif "markov" in config.evaluation.baselines:
+        per_row += _TRANSITIONS
+    # the bootstrap's sums by user: about sixty columns of the model and of each baseline
+    return per_row * work.rows + 60 * 8 * 3 * work.test

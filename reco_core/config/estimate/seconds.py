@@ -1,0 +1,145 @@
+"""Seconds of each phase, on the machine that the constants were measured on: two cores of a server of 2024.
+
+A training step is floating-point operations at the rates that XLA reaches plus passes over arrays at the speed of
+memory; what comes before and after it is calls of a known number. Each constant was measured by itself
+(benchmarks/estimates.py checks their sum); another machine is these seconds times a factor.
+"""
+
+from __future__ import annotations
+
+import math
+
+from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
+from reco_core.config.estimate.parameters import dense_matrices, encoder_matrices, parameters
+from reco_core.config.estimate.workload import Workload
+from reco_core.config.models import Cnn, JobConfig, Rnn
+
+PHASES = ("validate", "build_examples", "train", "export", "evaluate", "verify", "publish")
+
+MOST_VALIDATION_EXAMPLES = 10_000  # ranked after each epoch, and by the parity gate
+_CHECKED_HISTORIES = 1_000  # twice, and 200 calls more to time them
+
+# floating-point operations per second
+_MATRIX_RATE = 82e9
+_CONVOLUTION_RATE = 120e9
+_LSTM_RATE = 107e9
+_LOOP_RATE = 50e9
+_CALL_RATE = 18e9  # a file called with one history on one thread
+# seconds per number that a step passes over
+_SCORE = 1.35e-9
+_EMBEDDED = 2.4e-9
+_PARAMETER = 3.4e-9
+_ATTRIBUTE = 4e-9
+_UNROLLED = 2e-9  # gradients of an unrolled LSTM are added up over the whole history at each of its steps
+_CELL = 20e-9
+_STEP = 2e-4  # to start one
+_PYTHON = 8e-5  # around a call of a file
+_SCORER = 0.5  # to compile the scorer of the trained model
+
+
+def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
+    """One pass over the training examples, and the validation after it."""
+    steps = math.ceil(work.train / batch)
+    validation = min(work.validation, MOST_VALIDATION_EXAMPLES)
+    forward = 2 * _weights_used(config, work) / _MATRIX_RATE
+    ranking = 5e-6 + 1e-9 * work.vocabulary
+    return steps * step_seconds(config, work, batch) + validation * (forward + ranking)
+
+
+def step_seconds(config: JobConfig, work: Workload, batch: int) -> float:
+    """One training step: forward, backward (twice the forward's operations) and the update of all parameters."""
+    dim, length = config.model.embedding_dim, config.examples.max_history_length
+    items = work.vocabulary
+    dense = sum(matrix.weights for matrix in dense_matrices(config))
+    encoder = 6 * batch * length * sum(matrix.weights for matrix in encoder_matrices(config))
+    seconds = _STEP + 6 * batch * (items * dim + dense) / _MATRIX_RATE
+    if isinstance(config.encoder, Cnn):
+        seconds += encoder / _CONVOLUTION_RATE
+    elif isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS:
+        seconds += encoder / _LSTM_RATE + _UNROLLED * batch * length**2 * dim
+    elif isinstance(config.encoder, Rnn):
+        seconds += encoder / _LOOP_RATE + _CELL * batch * length * config.encoder.num_units
+    seconds += _SCORE * batch * items + _EMBEDDED * batch * length * dim
+    return seconds + _PARAMETER * parameters(config, work) + _ATTRIBUTE * work.attribute_entries * dim
+
+
+def phase_seconds(config: JobConfig, work: Workload, batch: int, epochs: int) -> dict[str, float]:
+    """Every phase of a job that trains for `epochs` epochs."""
+    checks = 200 + 2 * min(work.validation, _CHECKED_HISTORIES)
+    return {
+        "validate": 3.2 + 1e-6 * work.rows,  # starting Python and TensorFlow, reading the log
+        "build_examples": 0.1 + 4e-7 * work.rows + 2e-6 * work.vocabulary,
+        "train": _compile_seconds(config) + _SCORER + epochs * epoch_seconds(config, work, batch),
+        "export": _export_seconds(config, work),
+        "evaluate": _evaluate_seconds(config, work),
+        "verify": 0.2 + _variants(config) * checks * (_call_seconds(config, work) + _PYTHON),
+        "publish": 0.2 + 3e-6 * work.vocabulary,
+    }
+
+
+def _weights_used(config: JobConfig, work: Workload) -> int:
+    """Weights that one history is multiplied with."""
+    length = config.examples.max_history_length
+    encoder = length * sum(matrix.weights for matrix in encoder_matrices(config))
+    return (
+        encoder
+        + sum(matrix.weights for matrix in dense_matrices(config))
+        + work.vocabulary * config.model.embedding_dim
+    )
+
+
+def _compile_seconds(config: JobConfig) -> float:
+    length = config.examples.max_history_length
+    if isinstance(config.encoder, Rnn):
+        return 2.2 + 0.24 * length + 0.007 * length**2 if length <= MOST_UNROLLED_STEPS else 3.6
+    return 2.3
+
+
+def _export_seconds(config: JobConfig, work: Workload) -> float:
+    variants, length = _variants(config), config.examples.max_history_length
+    unrolled = length if isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS else 0
+    loop = 1.2 if isinstance(config.encoder, Rnn) and not unrolled else 0.0
+    table = work.vocabulary * config.model.embedding_dim
+    return 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 1.5e-7 * table
+
+
+def _evaluate_seconds(config: JobConfig, work: Workload) -> float:
+    """Each file on validation and test, each baseline on test, with intervals."""
+    items, variants = work.vocabulary, _variants(config)
+    validation, test = min(work.validation, MOST_VALIDATION_EXAMPLES), work.test
+    ranking = 2.2e-5 + 2.5e-9 * items
+    users = min(work.users, test)
+    intervals = 0.03 + 2e-8 * config.evaluation.bootstrap_samples * users
+    calls = variants * (validation + test) * (_call_seconds(config, work) + ranking)
+    baselines = [test * ranking + intervals + _fit_seconds(name, work) for name in config.evaluation.baselines]
+    return _SCORER + validation * ranking + calls + variants * intervals + sum(baselines)
+
+
+def _fit_seconds(baseline: str, work: Workload) -> float:
+    """Fitting a baseline and choosing its setting on at most 2,000 validation examples, and what its scores cost."""
+    items, rows = work.vocabulary, work.interactions
+    chosen_on, test = min(work.validation, 2_000), work.test
+    rank = 5e-6 + 1e-9 * items
+    if baseline == "recent_popular":
+        return 1e-7 * rows + 4 * chosen_on * rank
+    if baseline == "markov":
+        return 1e-7 * rows + test * 1.5e-9 * items
+    if baseline == "cooccurrence":
+        # of the last 30 items, the followers within ten steps: all items at most
+        density = -math.expm1(-30.0 * rows / items**2)
+        score = min(30.0, rows / max(1, work.users)) * items * density * 7e-9 + 2e-9 * items
+        return 1.7e-6 * rows + (3 * chosen_on + test) * score + 3 * chosen_on * rank
+    if baseline == "ease":
+        score = 2e-11 * float(items) ** 2 + rank
+        return 5e-10 * float(items) ** 3 + (9 * chosen_on + test) * score
+    return 0.0
+
+
+def _call_seconds(config: JobConfig, work: Workload) -> float:
+    length = config.examples.max_history_length
+    steps = length if isinstance(config.encoder, Rnn) else 0
+    return 1.2e-5 + 2 * _weights_used(config, work) / _CALL_RATE + 2e-9 * work.vocabulary + 1e-6 * steps
+
+
+def _variants(config: JobConfig) -> int:
+    return len({"float32", *config.export.variants})
