@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from reco_core.datasets import values
-from reco_core.datasets.faults import Fault, Faults, combined, shown
+from reco_core.datasets import findings, preview, values
+from reco_core.datasets.faults import Fault, Faults, Finding, combined, shown
 from reco_core.datasets.limits import Limits
+from reco_core.datasets.mapping import explain
 from reco_core.datasets.spec import DatasetSpec
-from reco_core.datasets.tables import RawItems, RawLog
+from reco_core.datasets.tables import RawItems, RawLog, Table
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 from reco_core.errors import DatasetInvalid, DatasetTooSmall, FieldError
 
@@ -37,16 +39,19 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
     if "rating" in table.frame.columns:
         columns["rating"] = values.ratings(table.frame["rating"])
     bad = _mark(columns, table.frame, table.lines, table.faults)
-    frame, lines = pl.DataFrame(columns), table.lines
+    frame, kept = pl.DataFrame(columns), None
     if bad.any():
-        frame, lines = frame.filter(~bad), lines[~bad]
-    frame = _without_unusable(frame, lines, table.faults, limits)
+        frame, kept = frame.filter(~bad), np.flatnonzero(~bad)
+    frame, kept = _without_unusable(frame, kept, table, limits)
     users, user_ids = factorize(frame["user"])
     codes, item_ids = factorize(frame["item"])
     items = _wanted_items(raw.items, item_ids, spec, limits)
     if items is not None and not items.frame.height:
         notes.append(f"{items.faults.file}: left out, since none of its ids occurs in the log")
-    report = _report(raw, rows_in, frame.height, notes, user_ids, item_ids, items)
+    coded = frame.with_columns(user=pl.Series(users), item=pl.Series(codes))
+    found = [*findings.of_log(table, coded, kept), *findings.of_items(items, item_ids)]
+    shown_rows = preview.of(raw, frame, kept, items)
+    report = _report(raw, spec, rows_in, frame.height, notes, user_ids, item_ids, items, found, shown_rows)
     _refuse(report, raw, items, spec)
     all_ids, item_table = _join(item_ids, items)
     return Interactions(
@@ -99,15 +104,20 @@ def _mark(
     return bad
 
 
-def _without_unusable(frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults, limits: Limits) -> pl.DataFrame:
+def _without_unusable(
+    frame: pl.DataFrame, kept: NDArray[np.int64] | None, table: Table, limits: Limits
+) -> tuple[pl.DataFrame, NDArray[np.int64] | None]:
+    """The rows whose ids can be used, and where in the table they stand (None: it has no others)."""
     for role in ("user", "item"):
         refused = _unusable(frame[role], limits)
         if refused is None:
             continue
         words = f"{role} id with control characters, longer than {limits.id_characters}, or reserved"
-        faults.add(f"{role}_invalid", lines[refused], _describe(words, frame[role].filter(pl.Series(refused))))
-        frame, lines = frame.filter(~refused), lines[~refused]
-    return frame
+        lines = table.lines[refused] if kept is None else table.lines[kept[refused]]
+        table.faults.add(f"{role}_invalid", lines, _describe(words, frame[role].filter(pl.Series(refused))))
+        frame = frame.filter(~refused)
+        kept = np.flatnonzero(~refused) if kept is None else kept[~refused]
+    return frame, kept
 
 
 def _describe(words: str, values_: pl.Series) -> Callable[[int], str]:
@@ -132,25 +142,30 @@ def _wanted_items(items: RawItems | None, log_ids: pl.Series, spec: DatasetSpec,
         return None
     frame, name = items.frame, items.attribute_name
     unusable = _unusable(frame["id"], limits)
+    found = items.findings
     if unusable is not None:
+        found = (*found, findings.unusable_ids(frame["id"].filter(pl.Series(unusable))))
         frame = frame.filter(~unusable)
     if spec.items.title is None:
         frame = frame.with_columns(title=pl.lit(None, dtype=pl.String))
     if spec.items.categories is None:
         frame, name = frame.with_columns(attribute=pl.lit([], dtype=pl.List(pl.String))), None
     if frame.height and not frame["id"].is_in(log_ids.implode()).any():
-        return RawItems(frame.clear(), name, items.faults)
-    return RawItems(frame, name, items.faults)
+        frame = frame.clear()
+    return RawItems(frame, name, items.faults, items.rows_in, found)
 
 
 def _report(
     raw: RawLog,
+    spec: DatasetSpec,
     rows_in: int,
     accepted: int,
     notes: Sequence[str],
     user_ids: pl.Series,
     item_ids: pl.Series,
     items: RawItems | None,
+    found: Sequence[Finding],
+    shown_rows: Mapping[str, Any],
 ) -> LoadReport:
     counts, examples = combined(raw.table.faults, *([items.faults] if items else []))
     return LoadReport(
@@ -164,7 +179,17 @@ def _report(
         users=user_ids.len(),
         items=item_ids.len(),
         notes=tuple(notes),
+        detection=explain([name for name, _ in raw.columns], spec.mapping, dict(raw.mapping)) if raw.columns else {},
+        item_table=None if items is None else _item_report(items),
+        findings=tuple(finding.as_dict() for finding in found),
+        preview=shown_rows,
     )
+
+
+def _item_report(items: RawItems) -> dict[str, Any]:
+    rejected = dict(items.faults.counts)
+    rows = {"in": items.rows_in, "accepted": items.rows_in - sum(rejected.values()), "rejected": rejected}
+    return {"file": items.faults.file, "rows": rows}
 
 
 def _refuse(report: LoadReport, raw: RawLog, items: RawItems | None, spec: DatasetSpec) -> None:

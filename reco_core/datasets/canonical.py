@@ -164,9 +164,17 @@ def _report(data: dict[str, Any]) -> LoadReport:
         detected=data["mapping_detected"],
         rows_in=data["rows"]["in"],
         rows_accepted=data["rows"]["accepted"],
-        rejected=data["rows"]["rejected"],
+        rejected={**data["rows"]["rejected"], **_rejected_items(data.get("item_table"))},
         examples=tuple(data["examples"]),
         users=data["users"],
         items=data["items"],
         notes=tuple(data["notes"]),
+        detection=data.get("detection") or {},
+        item_table=data.get("item_table"),
+        findings=tuple(data.get("warnings") or ()),
     )
+
+
+def _rejected_items(item_table: dict[str, Any] | None) -> dict[str, int]:
+    rejected: dict[str, int] = item_table["rows"]["rejected"] if item_table else {}
+    return {f"items.{code}": count for code, count in rejected.items()}

@@ -11,11 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from reco_core.datasets.faults import Faults, shown
+from reco_core.datasets.kinds import kinds_of_records
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.lines import DETAILS, Buffer, Sound, begin_of, check, mapped
 from reco_core.datasets.tables import Table
 from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetTooSmall, DatasetUnreadable, FieldError
 
+_SAMPLE_BYTES = 1 << 15
 _ONE_BYTE = "\x1f"  # stands in for separators of two characters; "unit separator" is what it was made for
 
 
@@ -63,6 +65,14 @@ class DelimitedFile:
             self._end_of_header, self._header_lines = begin, skipped
             numbered = tuple(f"column_{number}" for number in range(1, len(first) + 1))
             self.columns = (*(dialect.names or ())[: len(first)], *numbered[len(dialect.names or ()) :])
+
+    def kinds(self) -> Sequence[str]:
+        """What each column looks like in the first records."""
+        head = self._data[self._end_of_header : self._end_of_header + _SAMPLE_BYTES]
+        if self._end_of_header + len(head) < len(self._data):
+            head = head[: head.rfind(b"\n") + 1]
+        text = head.decode("utf-8", "replace").replace("\0", "")
+        return kinds_of_records(text, self._separator, quoting=self._dialect.quoting, width=len(self.columns))
 
     def read(self, columns: Sequence[str]) -> Table:
         """Those columns as text, null where a field is empty; malformed and blank lines are left out.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,28 @@ class Fault:
         return {"file": self.file, "line": self.line, "code": self.code, "detail": self.detail}
 
 
+@dataclass(frozen=True)
+class Finding:
+    """Something odd that spoils nothing: what is counted was read, or was none of the rows."""
+
+    code: str
+    count: int
+    detail: str
+    examples: tuple[Mapping[str, Any], ...] = ()  # {file, line}, or {value}
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        examples = [dict(example) for example in self.examples]
+        return {"code": self.code, "count": self.count, "detail": self.detail, "examples": examples}
+
+
 @dataclass
 class Faults:
     """The bad rows of one file. A row is added under one reason only, so the counts add up."""
 
     file: str
     counts: dict[str, int] = field(default_factory=dict)
+    blank_lines: int = 0  # no rows, hence no faults
     _examples: dict[str, list[Fault]] = field(default_factory=dict)
 
     @property
@@ -57,6 +74,16 @@ class Faults:
         ranked = [(rank, fault.line, fault) for group in groups for rank, fault in enumerate(group)]
         chosen = [fault for _, _, fault in sorted(ranked, key=lambda entry: entry[:2])[:MAX_EXAMPLES]]
         return sorted(chosen, key=lambda fault: fault.line)
+
+
+def at_lines(file: str, lines: Sequence[int] | NDArray[np.int64]) -> tuple[Mapping[str, Any], ...]:
+    """The examples of a finding: at most MAX_EXAMPLES lines."""
+    return tuple({"file": file, "line": int(line)} for line in lines[:MAX_EXAMPLES])
+
+
+def with_values(values: Iterable[str]) -> tuple[Mapping[str, Any], ...]:
+    """The examples of a finding: at most MAX_EXAMPLES values."""
+    return tuple({"value": shown(value)} for value in islice(values, MAX_EXAMPLES))
 
 
 def shown(value: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from reco_core.datasets import mapping, names, values
+from reco_core.datasets.faults import Finding, at_lines
 from reco_core.datasets.spec import AUTO, ItemsSpec
 from reco_core.datasets.tables import RawItems, Table, TableFile
 from reco_core.errors import DatasetInvalid, FieldError
@@ -78,11 +79,17 @@ def build(
     ).with_columns(
         title=pl.when(pl.col("title") != "").then("title"), attribute=pl.col("attribute").fill_null(_EMPTY_LIST)
     )
+    rows_in = table.rows_in
     absent = frame["id"].is_null().to_numpy()
     table.faults.add("item_missing", table.lines[absent], "item id missing")
+    frame, lines = frame.filter(~absent), table.lines[~absent]
     # a file repeating an id says the same thing twice, or contradicts itself; either way the first row is kept
-    frame = frame.filter(~absent).unique("id", keep="first", maintain_order=True)
-    return RawItems(frame, attribute_name, table.faults)
+    first = frame["id"].is_first_distinct().to_numpy()
+    findings = []
+    if (repeated := int((~first).sum())) > 0:
+        detail = "rows of the item table with an id that stands further up; the first one counts"
+        findings.append(Finding("item_repeated", repeated, detail, at_lines(table.name, lines[~first])))
+    return RawItems(frame.filter(pl.Series(first)), attribute_name, table.faults, rows_in, tuple(findings))
 
 
 def split(column: pl.Series, separator: str | None = None) -> pl.Series:

@@ -11,10 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from reco_core.datasets.faults import Faults, shown
+from reco_core.datasets.kinds import kind_of_json
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.lines import begin_of, check, mapped
 from reco_core.datasets.tables import Table
-from reco_core.errors import DatasetInvalid, FieldError
+from reco_core.errors import DatasetInvalid, DatasetTooLarge, FieldError
 
 _SAMPLE = 200
 _EXAMPLE = '{"user_id": "u1", "item_id": "i1", "timestamp": 1700000000}'
@@ -26,6 +27,7 @@ class JsonlFile:
     Raises:
         DatasetInvalid: none of the first lines is a JSON object.
         DatasetTooSmall: the file is empty.
+        DatasetTooLarge: too many fields.
     """
 
     def __init__(self, path: Path, name: str, limits: Limits) -> None:
@@ -33,16 +35,24 @@ class JsonlFile:
         self._path = path
         self._limits = limits
         mapped(path, name).close()
-        fields: dict[str, None] = {}
+        fields: dict[str, list[object]] = {}
         with path.open("rb") as file:
             for _ in range(_SAMPLE):
-                fields.update(dict.fromkeys(_fields(file.readline(limits.record_bytes))))
+                for field, value in _object(file.readline(limits.record_bytes)).items():
+                    fields.setdefault(field, []).append(value)
+                if len(fields) > limits.columns:
+                    raise DatasetTooLarge(f"{name}: more than {limits.columns} fields; at most that many are read")
         if not fields:
             raise DatasetInvalid(
                 f"{name} line 1: not a JSON object; expected lines like {_EXAMPLE}",
                 [FieldError("", "json_invalid", "no JSON object in the first lines")],
             )
         self.columns: Sequence[str] = tuple(fields)
+        self._kinds = tuple(kind_of_json(found) for found in fields.values())
+
+    def kinds(self) -> Sequence[str]:
+        """What each field holds in the first lines."""
+        return self._kinds
 
     def read(self, columns: Sequence[str]) -> Table:
         """Those fields as text, lists and objects as JSON, null where a field is null or absent.
@@ -84,9 +94,9 @@ def _only_objects(text: pl.Series, lines: NDArray[np.int64], faults: Faults) -> 
     return text.filter(pl.Series(~bad)), lines[~bad]
 
 
-def _fields(line: bytes) -> list[str]:
+def _object(line: bytes) -> dict[str, object]:
     try:
         document = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return []
-    return [str(field) for field in document] if isinstance(document, dict) else []
+        return {}
+    return document if isinstance(document, dict) else {}

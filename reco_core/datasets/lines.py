@@ -101,6 +101,7 @@ def check(
     buffer = np.frombuffer(data, dtype=np.uint8)
     for records in scan(buffer, begin, first_line, ord(separator), quoting=quoting, longest=limits.record_bytes):
         sound = ~records.blank
+        faults.blank_lines += int(records.blank.sum())
         count += int(sound.sum())
         if count > limits.rows:
             raise DatasetTooLarge(f"{faults.file}: more than {limits.rows:,} rows, which is the limit")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from reco_core.datasets.names import ITEM, RATING, TIMESTAMP, USER
 from reco_core.datasets.spec import AUTO, Mapping
 from reco_core.errors import DatasetInvalid, FieldError
 
+MAX_CANDIDATES = 10
 ROLES = {"user": USER, "item": ITEM, "timestamp": TIMESTAMP, "rating": RATING}
 
 
@@ -62,6 +64,22 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
     if errors:
         raise DatasetInvalid(_summary(errors, columns, file), errors)
     return result, detected
+
+
+def explain(columns: Sequence[str], mapping: Mapping, chosen: dict[str, str | None]) -> dict[str, dict[str, Any]]:
+    """Why each role has its column: `{role: {column, how, candidates}}`.
+
+    `how` is `given` (by the spec), `detected` (by its name), `none` (the spec says that there is none) or `not_found`.
+    `candidates` are all columns whose names would do, the preferred one first.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for role, known in ROLES.items():
+        wanted: str | None = getattr(mapping, role)
+        column = chosen.get(role)
+        how = "none" if wanted is None else "given" if wanted != AUTO else "detected" if column else "not_found"
+        named = [other for name in known for other in columns if normalised(other) == name]
+        found[role] = {"column": column, "how": how, "candidates": list(dict.fromkeys(named))[:MAX_CANDIDATES]}
+    return found
 
 
 def unknown_column(pointer: str, wanted: str, columns: Sequence[str]) -> FieldError:

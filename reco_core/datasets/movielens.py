@@ -48,7 +48,13 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
     frame = table.frame.select([pl.col(column).alias(role) for role, column in used.items()])
     movies, notes = _beside(files, name, spec, limits)
     return RawLog(
-        "movielens", Table(table.name, frame, table.lines, table.faults), mapping, True, items=movies, notes=notes
+        "movielens",
+        Table(table.name, frame, table.lines, table.faults),
+        mapping,
+        True,
+        columns=tuple(zip(log.columns, log.kinds(), strict=True)),
+        items=movies,
+        notes=notes,
     )
 
 

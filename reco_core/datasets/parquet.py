@@ -29,7 +29,9 @@ class ParquetFile:
         self._path = path
         try:
             footer = pq.read_metadata(path)
-            self.columns: Sequence[str] = tuple(footer.schema.to_arrow_schema().names)
+            schema = footer.schema.to_arrow_schema()
+            self.columns: Sequence[str] = tuple(schema.names)
+            self._types = tuple(str(type_)[:40] for type_ in schema.types)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DatasetUnreadable(f"{name}: not a readable Parquet file ({error}); write it again") from None
         if not 0 <= footer.num_rows <= limits.rows:
@@ -37,6 +39,10 @@ class ParquetFile:
         if len(self.columns) > limits.columns:
             raise DatasetTooLarge(f"{name}: {len(self.columns)} columns; at most {limits.columns} are read")
         self._rows = footer.num_rows
+
+    def kinds(self) -> Sequence[str]:
+        """The columns' own types."""
+        return self._types
 
     def read(self, columns: Sequence[str]) -> Table:
         """Those columns, as they are.

@@ -37,6 +37,7 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
         Table(table.name, frame, table.lines, table.faults),
         mapping,
         detected,
+        columns=tuple(zip(plain, file.kinds(), strict=True)),
         items=raw_items,
         notes=notes,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from reco_core.datasets.faults import Faults
+from reco_core.datasets.faults import Faults, Finding
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class TableFile(Protocol):
     @property
     def columns(self) -> Sequence[str]: ...
 
+    def kinds(self) -> Sequence[str]:
+        """What each column holds, such as integer or text, as far as the first rows show."""
+
     def read(self, columns: Sequence[str]) -> Table: ...
 
 
@@ -47,6 +50,8 @@ class RawItems:
     frame: pl.DataFrame
     attribute_name: str | None
     faults: Faults
+    rows_in: int = 0  # of the file, bad and repeated ones included
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,5 +62,6 @@ class RawLog:
     table: Table
     mapping: Mapping[str, str | None]
     detected: bool
+    columns: tuple[tuple[str, str], ...] = ()  # all of the file, with what they hold; not only those that are read
     items: RawItems | None = None
     notes: tuple[str, ...] = field(default=())

@@ -44,7 +44,13 @@ def read(files: Files, name: str, format_: Format, spec: DatasetSpec, limits: Li
     if spec.mapping.timestamp is None:
         notes = (*notes, "no timestamps: the order of the file is the order in time")
     return RawLog(
-        format_, Table(table.name, frame, table.lines, table.faults), mapping, found, items=raw_items, notes=notes
+        format_,
+        Table(table.name, frame, table.lines, table.faults),
+        mapping,
+        found,
+        columns=tuple(zip(file.columns, file.kinds(), strict=True)),
+        items=raw_items,
+        notes=notes,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,15 @@ class LoadReport:
     detected: bool  # whether the mapping was detected rather than given
     rows_in: int
     rows_accepted: int
-    rejected: Mapping[str, int]  # reason code -> count
+    rejected: Mapping[str, int]  # reason code -> count; those of the item table begin with `items.`
     examples: tuple[Mapping[str, Any], ...]  # at most 20: {file, line, code, detail}
     users: int
     items: int
     notes: tuple[str, ...] = ()  # what a person should know: where titles came from, the unit of times, skipped lines
+    detection: Mapping[str, Any] = field(default_factory=dict)  # role -> {column, how, candidates}
+    item_table: Mapping[str, Any] | None = None  # {file, rows: {in, accepted, rejected}}
+    findings: tuple[Mapping[str, Any], ...] = ()  # oddities that reject nothing: {code, count, detail, examples}
+    preview: Mapping[str, Any] | None = field(default=None, compare=False)  # not part of the JSON form
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -40,12 +44,19 @@ class LoadReport:
             "format": self.format,
             "mapping": dict(self.mapping),
             "mapping_detected": self.detected,
-            "rows": {"in": self.rows_in, "accepted": self.rows_accepted, "rejected": dict(self.rejected)},
+            "detection": {role: dict(why) for role, why in self.detection.items()},
+            "rows": {"in": self.rows_in, "accepted": self.rows_accepted, "rejected": self.rejected_of_log()},
+            "item_table": None if self.item_table is None else dict(self.item_table),
+            "warnings": [dict(finding) for finding in self.findings],
             "examples": [dict(example) for example in self.examples],
             "users": self.users,
             "items": self.items,
             "notes": list(self.notes),
         }
+
+    def rejected_of_log(self) -> dict[str, int]:
+        """Rejected rows of the log alone: with those accepted they add up to all of its rows."""
+        return {code: count for code, count in self.rejected.items() if not code.startswith("items.")}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,13 @@ def test_columns_codes_and_report(write):
         "format": "csv",
         "mapping": {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "rating": "rating"},
         "mapping_detected": True,
+        "detection": {
+            role: {"column": column, "how": "detected", "candidates": [column]}
+            for role, column in interactions.report.mapping.items()
+        },
         "rows": {"in": 3, "accepted": 3, "rejected": {}},
+        "item_table": None,
+        "warnings": [],
         "examples": [],
         "users": 2,
         "items": 2,
