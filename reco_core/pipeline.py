@@ -105,7 +105,10 @@ def run(
                 "seed": config.seed,
                 "data_hash": data_hash,
                 "environment": environment.describe(runtime.threads, runtime.xla),
-                "metrics": {"protocol": example_set.protocol, "test": assessed.report["test"]},
+                "metrics": {
+                    "protocol": example_set.protocol,
+                    **{name: assessed.report[name] for name in ("test", "baselines", "comparison")},
+                },
             },
         )
     shipped = rankings.test[assessed.default_variant]

@@ -65,7 +65,9 @@ class Service:
     def job(self, **body: Any) -> Any:
         return self.client.post("/v1/jobs", json={"dataset_id": self.validated().id, **body})
 
-    def published(self, files: dict[str, bytes], model: str = "films") -> ModelVersion:
+    def published(
+        self, files: dict[str, bytes], model: str = "films", manifest: dict[str, Any] | None = None
+    ) -> ModelVersion:
         """A version with `files`, published by a job as a worker does it."""
         claim = self.claim(self.job(preset="bow", model=model).json()["id"])
         entries = []
@@ -73,8 +75,9 @@ class Service:
             blob = self.blobs.put_bytes(content)
             entries.append(FileEntry(path, blob.bytes, blob.sha256))
         with self.database.write() as session:
+            manifest = manifest or {"default_variant": "f16"}
             version = models.publish_version(
-                session, claim, model=model, files=entries, metrics={"hr@10": 0.1}, manifest={"default_variant": "f16"}
+                session, claim, model=model, files=entries, metrics={"hr@10": 0.1}, manifest=manifest
             )
             jobs.succeed(session, claim, models.result_of(version))
         return version

@@ -124,6 +124,7 @@ def test_real_answers_match_their_schemas(document: dict[str, Any], service: Any
         "/v1/models/{name}": {"name": "films"},
         "/v1/models/{name}/versions": {"name": "films"},
         "/v1/models/{name}/versions/{version}": {"name": "films", "version": 1},
+        "/v1/models/{name}/versions/{version}/files": {"name": "films", "version": 1},
         "/v1/config_schema": {},
         "/v1/presets": {},
         "/healthz": {},

@@ -21,6 +21,9 @@ POLLED = [
     "/v1/models/films",
     "/v1/models/films/versions",
     "/v1/models/films/versions/1",
+    "/v1/models/films/versions/1/files",
+    "/v1/models/films/events",
+    "/v1/models/films:compare?versions=1,2",
     "/v1/presets",
     "/v1/config_schema",
 ]
@@ -28,6 +31,7 @@ POLLED = [
 
 def test_no_news_costs_no_body(service: Any) -> None:
     version = service.published({"model.tflite": b"m"})
+    service.published({"model.tflite": b"n"})
     documented = service.client.get("/openapi.json").json()["paths"]
     for address in (path.format(version=version) for path in POLLED):
         first = service.client.get(address)

@@ -109,6 +109,8 @@ def test_the_report_has_the_figures_of_the_contract(made):
         assert variant["bytes"] == (folder / "variants" / f"{name}.tflite").stat().st_size
         assert variant["refused"] is None
         assert variant["overlap@10"] > 0.9
+    metrics = read(folder, "manifest.json")["metrics"]
+    assert metrics == {name: report[name] for name in ("protocol", "test", "baselines", "comparison")}
     # the figures are those of the shipped file
     assert report["test"]["ndcg@10"]["value"] == pytest.approx(report["variants"]["float16"]["ndcg@10"], abs=1e-6)
     epochs = [event for event in events if event["event"] == "epoch"]
