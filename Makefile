@@ -7,10 +7,10 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check docs lock clean
+.PHONY: help setup demo serve test check compose-check docs lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 setup: $(STAMP) ## Make .venv from the locked requirements (instant when nothing changed)
 
@@ -29,6 +29,9 @@ test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all te
 
 check: $(STAMP) ## The same without the tests: seconds
 	@$(BIN)/python scripts/check.py
+
+compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docker, on this machine's PostgreSQL and Redis
+	@$(BIN)/python scripts/check_compose.py $(ARGS)
 
 docs: $(STAMP) ## Write the generated tables in docs/ anew
 	@$(BIN)/python scripts/docs.py

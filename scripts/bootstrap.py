@@ -21,6 +21,7 @@ REQUIREMENTS = ROOT / "requirements"
 STAMP = ROOT / ".venv" / ".pocketrec-ready"
 LOCKS = {
     "uv.txt": ["requirements/uv.in"],
+    "build.txt": ["requirements/build.in"],
     "api.txt": ["pyproject.toml"],
     "worker.txt": ["pyproject.toml", "--extra", "train"],
     "dev.txt": ["pyproject.toml", "--extra", "train", "--group", "dev"],
