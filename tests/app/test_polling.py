@@ -52,7 +52,7 @@ def test_no_news_costs_no_body(service: Any) -> None:
 
 
 def _is_route_of(route: str, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", route), path) is not None
+    return re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/:]+", route), path) is not None
 
 
 def test_news_are_told(service: Any) -> None:
