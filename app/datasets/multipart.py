@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from app.idempotency import form_fingerprint
 from app.problems import Problem
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Form:
 
     fields: Mapping[str, str]
     files: Mapping[str, ReceivedFile]
+
+    def fingerprint(self) -> str:
+        """The same for the same fields and files, whatever the boundary between them."""
+        return form_fingerprint(self.fields, {name: (file.filename, file.sha256) for name, file in self.files.items()})
 
 
 async def receive(request: Request, folder: Path, max_bytes: int, file_parts: frozenset[str]) -> Form:

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from app import conditional
@@ -20,6 +21,7 @@ from app.datasets.schemas import (
 )
 from app.dependencies import LongPollQuery, Services, Wired, plausible_id, read_when_changed
 from app.event_lists import EventsQuery, Subject, answer_events, event_responses
+from app.idempotency import OnceUnread, Reply
 from app.observability import log_fields
 from app.pagination import Page, PageQuery, page
 from app.problems import Problem, not_found
@@ -27,7 +29,7 @@ from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, p
 from app.schemas import EventPage
 from app.security import Asker, Principal
 from app.strict_json import StrictJsonRoute
-from registry import datasets
+from registry import datasets, queues
 from registry.errors import NotFound
 from registry.records import Dataset
 
@@ -82,15 +84,21 @@ _FORM_SCHEMA: dict[str, Any] = {
     },
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM_SCHEMA}}}},
 )
-async def create_dataset(request: Request, services: Wired, principal: Asker, response: Response) -> DatasetView:
+async def create_dataset(request: Request, services: Wired, principal: Asker, once: OnceUnread) -> Response:
     """Upload a log. It is streamed to disk, then validated by a job; poll the dataset until it is `ready`."""
     with upload.scratch_folder(services.settings.state_dir) as folder:
         form = await multipart.receive(request, folder, services.settings.max_upload_bytes, upload.FILE_PARTS)
-        dataset = await run_in_threadpool(upload.store, services, principal, form)
-    log_fields(request, dataset_id=dataset.id, job_id=dataset.validation_job_id)
-    response.headers["Location"] = f"/v1/datasets/{dataset.id}"
-    response.headers["Retry-After"] = "1"
-    return show_dataset(dataset)
+        asked = await once.of(form.fingerprint())
+        create = await run_in_threadpool(upload.store, services, principal, form)
+
+        def work(session: Session) -> Reply:
+            dataset = create(session)
+            log_fields(request, dataset_id=dataset.id, job_id=dataset.validation_job_id)
+            headers = {"Location": f"/v1/datasets/{dataset.id}", "Retry-After": "1"}
+            job_id = dataset.validation_job_id
+            return Reply(show_dataset(dataset), 202, headers, then=lambda: services.nudge([job_id], queues.VALIDATE))
+
+        return await run_in_threadpool(asked.run, work)
 
 
 @router.get(

@@ -5,17 +5,21 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+from sqlalchemy.orm import Session
 
 from app.datasets.multipart import Form, ReceivedFile, safe_name
 from app.datasets.spec_form import read_spec
 from app.dependencies import Services
+from app.observability import request_id
 from app.problems import Fault, Problem
 from app.security import Principal
 from reco_core.datasets.spec import DatasetSpec, ItemsSpec
-from registry import datasets, queues
+from registry import datasets
 from registry.errors import InvalidName
 from registry.names import check_dataset_name
 from registry.records import Dataset, FileEntry
@@ -46,8 +50,8 @@ def sweep(state_dir: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def store(services: Services, principal: Principal, form: Form) -> Dataset:
-    """Keep the files of a complete form and queue their validation.
+def store(services: Services, principal: Principal, form: Form) -> Callable[[Session], Dataset]:
+    """Keep the files of a complete form; what is returned makes the dataset and queues its validation.
 
     Raises:
         Problem: a fault in the form's fields.
@@ -68,17 +72,15 @@ def store(services: Services, principal: Principal, form: Form) -> Dataset:
         items_name = _name_beside(log_name, safe_name(items.filename, "items"))
         entries.append(_keep(services, items_name, items))
         spec = _beside(spec, log_name, items_name)
-    with services.database.write() as session:
-        dataset = datasets.create(
-            session,
-            project=principal.project,
-            name=name,
-            spec=spec.model_dump(mode="json"),
-            upload=entries,
-            source={"filename": log_name},
-        )
-    services.nudge([dataset.validation_job_id], queues.VALIDATE)
-    return dataset
+    return partial(
+        datasets.create,
+        project=principal.project,
+        name=name,
+        spec=spec.model_dump(mode="json"),
+        upload=entries,
+        source={"filename": log_name},
+        request_id=request_id(),
+    )
 
 
 def _checked_name(name: str) -> str:
