@@ -9,23 +9,26 @@ from importlib.metadata import PackageNotFoundError, version
 import structlog
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.cors import CORSMiddleware
 
 from app import event_streams, idempotency, openapi, problems
+from app.cors import Cors
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
 from app.jobs import actions as job_actions
 from app.jobs import logs as job_logs
 from app.jobs import routes as job_routes
+from app.jobs import validate_routes as job_validation
+from app.metrics import Metrics
 from app.models import compare as model_compare
 from app.models import routes as model_routes
 from app.models import yank as model_yank
 from app.models.pairs import Pairs
-from app.observability import RequestContext
+from app.observability import FailuresAsProblems, RequestContext
 from app.queue import Nudge, Publisher, publisher
 from app.security import LoopbackHostOnly, check_binding
 from app.settings import ApiSettings
+from app.system import metrics as system_metrics
 from app.system import routes as system_routes
 from app.watching import Watcher
 from registry import logs
@@ -91,35 +94,24 @@ def create_app(
     )
     app.state.services = wired
     app.state.api_key = key
+    app.state.metrics = Metrics(app.version, lambda: wired.watcher.readers)
     problems.install(app)
     idempotency.install(app)
-    jobs_by_topic = (job_routes, job_actions, job_logs)
+    jobs_by_topic = (job_routes, job_validation, job_actions, job_logs)
     models_by_topic = (model_compare, model_routes, model_yank)  # `{name}:compare` comes before `{name}`
-    routers = [routes.router for routes in (dataset_routes, *jobs_by_topic, *models_by_topic, system_routes)]
+    system_by_topic = (system_routes, system_metrics)
+    topics = (dataset_routes, *jobs_by_topic, *models_by_topic, *system_by_topic)
+    routers = [routes.router for routes in topics]
     for router in routers:
         app.include_router(router)
     openapi.install(app, routers)
+    # The last one added is the outermost.
     if key is None:
         app.add_middleware(LoopbackHostOnly)
+    app.add_middleware(FailuresAsProblems)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=[
-                "ETag",
-                "Idempotent-Replayed",
-                "Location",
-                "Retry-After",
-                "Link",
-                "X-Request-ID",
-                "Repr-Digest",
-                "Content-Range",
-                "X-Yanked",
-            ],
-        )
-    app.add_middleware(RequestContext)
+        app.add_middleware(Cors, origins=settings.cors_origins)
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
     return app
 
 

@@ -29,6 +29,12 @@ _ALL = (
     Kind("malformed_multipart", 400, "Malformed multipart body", "The body isn't well-formed multipart/form-data."),
     Kind("invalid_cursor", 400, "Invalid cursor", "Pass `next_cursor` of the page before, unchanged, as `after`."),
     Kind("unauthorized", 401, "No valid API key", "Send `Authorization: Bearer <key>`."),
+    Kind(
+        "cross_origin_refused",
+        403,
+        "Cross-origin request refused",
+        "The service's setting POCKETREC_CORS_ORIGINS lists the origins whose pages may call it.",
+    ),
     Kind("not_found", 404, "Not found", "Nothing is here, or it belongs to somebody else."),
     Kind("method_not_allowed", 405, "Method not allowed", "The `Allow` header lists the methods of this address."),
     Kind("request_timeout", 408, "Request timeout", "The request stopped coming. Send it again."),

@@ -82,11 +82,11 @@ class LoopbackHostOnly:
         await self.app(scope, receive, send)
 
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="The key of POCKETREC_API_KEY, if one is set.")
+bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="The key of POCKETREC_API_KEY, if one is set.")
 
 
 async def principal(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Principal:
     """The dependency of every route under /v1.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -56,6 +59,19 @@ class Settings(BaseSettings):
     )
     deadline_seconds: float = Field(24 * 3600, gt=0, description="Longest time one attempt may take.")
     memory_bytes: int | None = Field(None, gt=0, description="Memory limit of a trainer process in bytes; unset: none.")
+    max_job_memory_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Jobs that are estimated to need more memory are refused; unset: memory_bytes, or all that the "
+        "machine of the API has.",
+    )
+    max_vocabulary: int = Field(10_000_000, gt=0, description="Jobs on datasets with more items than this are refused.")
+    trainer_nice: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How far trainers give way to other processes (niceness), so that the API answers while they run.",
+    )
     stop_seconds: float = Field(20, gt=0, description="Time that a trainer gets to checkpoint when asked to stop.")
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
@@ -72,8 +88,25 @@ class Settings(BaseSettings):
     parse_memory_bytes: int = Field(
         4 * 1024**3, gt=0, description="Most memory that reading an upload may take, in bytes."
     )
-    cors_origins: tuple[str, ...] = Field((), description="Origins that browsers may call the API from.")
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Origins whose pages may call the API from a browser: ["https://app.example"]; ["*"]: all.'
+    )
+    metrics_public: bool = Field(False, description="Whether GET /metrics answers without the API key.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Log lines as JSON, or for people (console); auto: for people where it is a terminal."
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _browsers_send_these(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin[:200]!r} is no origin as browsers send it; expected scheme://host or scheme://host:port, "
+                    "in lower case and without a path, such as https://app.example"
+                )
+        return origins
 
     @model_validator(mode="before")
     @classmethod
