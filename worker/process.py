@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from worker import exit_status, messages
+from worker import exit_status, messages, priority
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,11 @@ PRIVATE_PREFIXES = ("POCKETREC_", "AWS_", "AZURE_", "GOOGLE_", "PG", "CELERY_")
 class TrainerProcess:
     """A running trainer. It ends by itself when this object's process ends, because its standard input then closes."""
 
-    def __init__(self, command: Sequence[str], attempt_dir: Path) -> None:
-        """Start `command` with `attempt_dir` as its last argument; standard error goes to `trainer.log` in there."""
+    def __init__(self, command: Sequence[str], attempt_dir: Path, nice: int = 0) -> None:
+        """Start `command` with `attempt_dir` as its last argument; standard error goes to `trainer.log` in there.
+
+        `nice` is how far it gives way to other processes, see `priority.lower`.
+        """
         self.log_path = attempt_dir / "trainer.log"
         scratch = attempt_dir / "tmp"
         scratch.mkdir()
@@ -42,6 +45,7 @@ class TrainerProcess:
                 stderr=output,
                 start_new_session=True,
             )
+        priority.lower(self._process.pid, nice)
         self._messages: queue.Queue[messages.Message | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name="trainer-stdout", daemon=True)
         self._reader.start()

@@ -15,7 +15,7 @@ import structlog
 from reco_core.errors import InsufficientStorage, is_disk_full
 from registry import checkpoints, jobs
 from registry.errors import LeaseLost, RegistryError
-from worker import attempt_folder, log_lines, outputs
+from worker import attempt_folder, log_lines, outputs, parse_limits
 from worker.lease import Lease
 from worker.process import TrainerProcess, describe_death
 from worker.recorder import Recorder
@@ -88,6 +88,7 @@ class _Attempt:
         self._settings = runtime.settings
         self._lease = lease
         self._job = lease.claim.job
+        self._limits = parse_limits.of(self._job.type, self._settings)
         self._stop: Stop | None = None
         self._kill_at = float("inf")
 
@@ -95,12 +96,14 @@ class _Attempt:
         with attempt_folder.attempt_folder(self._runtime.attempts_dir, self._lease.claim) as folder:
             folder = folder.resolve()
             try:
-                resumes = attempt_folder.prepare(folder, self._lease.claim, self._runtime.database, self._runtime.blobs)
+                resumes = attempt_folder.prepare(
+                    folder, self._lease.claim, self._runtime.database, self._runtime.blobs, self._settings
+                )
             except RegistryError as error:
                 return self._fail({"code": error.code, "message": error.message, "errors": []})
             recorder = Recorder(self._lease, self._runtime.blobs, folder)
             recorder.say(self._start_lines())
-            process = TrainerProcess(self._runtime.trainer, folder)
+            process = TrainerProcess(self._runtime.trainer, folder, self._runtime.settings.trainer_nice)
             try:
                 log.info("trainer_started", pid=process.pid, resumes=resumes)
                 self._watch(process, recorder)
@@ -119,7 +122,7 @@ class _Attempt:
 
     def _watch(self, process: TrainerProcess, recorder: Recorder) -> None:
         """Record messages and steer the trainer until it has no more to say."""
-        deadline = time.monotonic() + self._settings.deadline_seconds
+        deadline = time.monotonic() + self._limits.seconds
         while True:
             try:
                 message = process.next_message(TICK_SECONDS)
@@ -138,7 +141,7 @@ class _Attempt:
             process.end()
         if self._stop is not None:
             return
-        limit = self._settings.memory_bytes
+        limit = self._limits.memory_bytes
         if limit is not None and (process.resident_bytes() or 0) > limit:
             self._stop = Stop.MEMORY
             process.end()
@@ -169,6 +172,16 @@ class _Attempt:
             return self._typed_error(recorder.error.as_dict(), folder, process)
         if recorder.result is not None and status == 0:
             return self._publish(folder)
+        refusal = parse_limits.blame(
+            self._job.type,
+            self._limits,
+            status,
+            over_memory=self._stop is Stop.MEMORY,
+            over_time=self._stop is Stop.DEADLINE,
+            log_tail=process.log_tail(),
+        )
+        if refusal is not None and self._stop is not Stop.SHUTDOWN:
+            return self._refuse_dataset(refusal, folder)
         if self._stop is Stop.DEADLINE:
             hours = self._settings.deadline_seconds / 3600
             message = f"the attempt took longer than {hours:g} h (deadline_seconds); raise the limit or train less"
@@ -198,11 +211,15 @@ class _Attempt:
         if error["code"] == "internal_error":
             log.error("trainer_broke", message=error["message"], stderr=process.log_tail())
         elif self._job.type == "validate_dataset" and error["code"] != InsufficientStorage.code:
-            line = log_lines.ended(self._lease.claim.attempt, "found the dataset invalid", error)
-            self._lease.write(log_lines.then(outputs.invalid_dataset(folder / "outputs", error), [line]))
-            log.info("dataset_invalid", code=error["code"])
-            return False
+            return self._refuse_dataset(error, folder)
         return self._fail(error)
+
+    def _refuse_dataset(self, error: dict[str, Any], folder: Path) -> bool:
+        line = log_lines.ended(self._lease.claim.attempt, "found the dataset invalid", error)
+        invalid = outputs.invalid_dataset(folder / "outputs", error, self._runtime.blobs)
+        self._lease.write(log_lines.then(invalid, [line]))
+        log.info("dataset_invalid", code=error["code"])
+        return False
 
     def _fail(self, error: dict[str, Any]) -> bool:
         return _fail(self._lease, error)
