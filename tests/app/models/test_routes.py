@@ -270,3 +270,96 @@ def test_bad_version_numbers(films: Any, number: str) -> None:
     answer = films.client.get(f"/v1/models/films/versions/{number}")
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
     assert answer.json()["errors"][0]["parameter"] == "version"
+
+
+ALWAYS = {
+    "etag": ETAG,
+    "repr-digest": f"sha-256=:{base64.b64encode(hashlib.sha256(MODEL).digest()).decode()}:",
+    "cache-control": "private, max-age=31536000, immutable, no-transform",
+    "content-disposition": 'attachment; filename="model.tflite"',
+    "x-content-type-options": "nosniff",
+}
+
+
+def test_the_headers_of_every_kind_of_answer(films: Any) -> None:
+    answers = {
+        "whole": ("GET", {}, 200),
+        "head": ("HEAD", {"Range": "bytes=0-1"}, 200),
+        "part": ("GET", {"Range": "bytes=2-5"}, 206),
+        "part of what the client doesn't know": ("GET", {"Range": "bytes=2-5", "If-None-Match": '"other"'}, 206),
+        "known": ("GET", {"If-None-Match": f"W/{ETAG}", "Range": "bytes=2-5"}, 304),
+        "known, by head": ("HEAD", {"If-None-Match": ETAG}, 304),
+        "several parts": ("GET", {"Range": "bytes=0-1, 4-5"}, 200),
+        "dates tell nothing": ("GET", {"If-Modified-Since": "Wed, 21 Oct 2099 07:28:00 GMT"}, 200),
+        "nor do these": ("GET", {"If-Unmodified-Since": "Wed, 21 Oct 1999 07:28:00 GMT"}, 200),
+        "never compressed": ("GET", {"Accept-Encoding": "gzip, br, zstd"}, 200),
+    }
+    for case, (method, headers, status) in answers.items():
+        answer = films.client.request(method, ADDRESS, headers=headers)
+        assert answer.status_code == status, case
+        assert dict(answer.headers).items() >= ALWAYS.items(), case
+        assert not {"content-encoding", "last-modified", "vary", "set-cookie"} & set(answer.headers), case
+        if status != 304:
+            assert answer.headers["Accept-Ranges"] == "bytes", case
+            assert answer.headers["Content-Type"] == "application/octet-stream", case
+        assert ("content-range" in answer.headers) == (status == 206), case
+    outside = films.client.get(ADDRESS, headers={"Range": "bytes=99999-", "If-Range": ETAG})
+    assert outside.status_code == 416
+    assert outside.headers["Content-Range"] == f"bytes */{len(MODEL)}"
+    assert outside.headers["ETag"] == ETAG
+    assert outside.headers["Cache-Control"] == "no-store"
+    both = films.client.get(ADDRESS, headers={"If-Match": '"other"', "If-None-Match": ETAG})
+    assert both.status_code == 412  # If-Match is looked at first
+
+
+def test_the_list_of_files(films: Any) -> None:
+    answer = films.client.get(f"{BASE}/files")
+    listed = {entry["path"]: entry for entry in answer.json()["data"]}
+    assert set(listed) == set(FILES)
+    for path, content in FILES.items():
+        entry = listed[path]
+        assert (entry["bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+        assert films.client.get(entry["url"]).content == content
+    assert films.client.get(BASE).json()["files_url"] == f"{BASE}/files"
+
+
+def test_what_a_build_reads_of_a_version(service: Any) -> None:
+    figures = {"ndcg@10": {"value": 0.11, "ci95": [0.1, 0.12]}}
+    manifest = {
+        "default_variant": "float16",
+        "data_hash": "d" * 64,
+        "signatures": {"recommend": {"inputs": {"history": {"dtype": "int32", "shape": [1, 10]}}}},
+        "operators": {"float16": {"GATHER": 2}},
+        "metrics": {"protocol": "leave_one_out", "test": figures, "baselines": {"popular": figures}},
+    }
+    service.published({"variants/float16.tflite": b"16", "variants/float32.tflite": b"32"}, manifest=manifest)
+    body = service.client.get(BASE).json()
+    assert body["baselines"] == {"popular": {"ndcg@10": 0.11}}
+    assert body["signatures"] == manifest["signatures"]
+    assert (body["dataset_content_hash"], body["url"], body["yanked"]) == ("d" * 64, BASE, None)
+    half, whole = body["variants"]
+    assert (half["name"], half["default"], half["operators"], half["bytes"]) == ("float16", True, {"GATHER": 2}, 2)
+    assert (whole["name"], whole["default"], whole["operators"]) == ("float32", False, None)
+    assert service.client.get(half["url"]).content == b"16"
+
+
+@pytest.mark.parametrize("content", [{"metrics": 1, "operators": [], "config": "x"}, {"metrics": {"test": {"a": {}}}}])
+def test_manifests_of_any_kind_are_shown(service: Any, content: dict[str, Any]) -> None:
+    service.published({"variants/float16.tflite": b"16"}, manifest=content)
+    service.published({"variants/float16.tflite": b"17"}, manifest=content)
+    assert service.client.get(BASE).json()["manifest"] == content
+    assert service.client.get("/v1/models/films:compare?versions=1,2").status_code == 200
+
+
+def test_filters_of_the_lists(films: Any) -> None:
+    created = films.client.get("/v1/models/films").json()["created_at"]
+    for path in ("/v1/models", "/v1/models/films/versions"):
+        assert films.client.get(path, params={"created_after": "2020-01-01T00:00:00+05:30"}).json()["data"]
+        assert films.client.get(path, params={"created_after": "2099-01-01T00:00:00Z"}).json()["data"] == []
+        for wrong in ("yesterday", "2026-01-01", "2026-01-01T00:00:00", "9999-12-31T23:59:59-14:00", ""):
+            answer = films.client.get(path, params={"created_after": wrong})
+            assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed"), wrong
+            assert answer.json()["errors"][0]["parameter"] == "created_after"
+    assert films.client.get("/v1/models", params={"created_after": created}).json()["data"] == []
+    assert films.client.get("/v1/models/films/versions?yanked=maybe").status_code == 422
+    assert films.client.get("/v1/models?yanked=true").status_code == 422  # a filter of versions, not of models
