@@ -15,11 +15,13 @@ import structlog
 
 from registry import checkpoints, datasets
 from registry.errors import NotFound
+from worker import parse_limits
 
 if TYPE_CHECKING:
     from registry.blobs import BlobStore
     from registry.database import Database
     from registry.records import Claim, Dataset, FileEntry
+    from registry.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +54,7 @@ def sweep(root: Path) -> None:
             continue
 
 
-def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore) -> bool:
+def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, settings: Settings) -> bool:
     """Bring all that the trainer of this claim needs into `folder`. Returns whether it resumes from a checkpoint.
 
     Raises:
@@ -66,7 +68,11 @@ def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore) ->
         checkpoint = checkpoints.latest_checkpoint(session, job.id)
     order: dict[str, Any] = {"type": job.type, "job_id": job.id, "attempt": job.attempt}
     if job.type == "validate_dataset":
-        order |= {"spec": dataset.spec, "upload": _fetch_upload(dataset, folder / "inputs", blobs)}
+        order |= {"spec": dataset.spec, "limits": parse_limits.order(settings)}
+        if dataset.upload or not {"builtin", "url"} & dataset.source.keys():
+            order["upload"] = _fetch_upload(dataset, folder / "inputs", blobs)
+        else:
+            order |= {"source": dataset.source, **_how_to_fetch(settings)}
     else:
         _fetch(dataset.files, folder / "inputs" / "dataset", blobs)
         order["config"] = job.config
@@ -74,6 +80,18 @@ def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore) ->
             blobs.fetch(checkpoint.sha256, folder / "inputs" / "checkpoint.npz")
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
     return checkpoint is not None
+
+
+def _how_to_fetch(settings: Settings) -> dict[str, Any]:
+    """Where built-in datasets are kept, and the rules for `worker.sources`."""
+    rules = {
+        "allow_urls": settings.allow_urls,
+        "allow_http_urls": settings.allow_http_urls,
+        "url_ports": settings.url_ports,
+        "max_bytes": settings.max_upload_bytes,
+        "seconds": settings.download_seconds,
+    }
+    return {"cache": str(settings.state_dir / "downloads"), "rules": rules}
 
 
 def _fetch_upload(dataset: Dataset, inputs: Path, blobs: BlobStore) -> str:

@@ -57,23 +57,33 @@ def store_dataset(outputs: Path, blobs: BlobStore) -> Record:
     """Put a dataset's canonical form into the blob store; what is returned makes it ready and ends the job."""
     verdict = _read_json(outputs / "report.json")
     entries = _put_folder(outputs / "dataset", blobs)
+    fetched = _put_fetched(outputs, blobs)
 
     def record(session: Session, claim: Claim) -> Job:
         dataset = datasets.mark_ready(
-            session, claim, report=verdict["report"], content_hash=verdict["content_hash"], files=entries
+            session,
+            claim,
+            report=verdict["report"],
+            content_hash=verdict["content_hash"],
+            files=entries,
+            preview=verdict.get("preview"),
+            fetched=fetched,
         )
         return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "ready"})
 
     return record
 
 
-def invalid_dataset(outputs: Path, error: dict[str, Any]) -> Record:
+def invalid_dataset(outputs: Path, error: dict[str, Any], blobs: BlobStore) -> Record:
     """What makes a dataset invalid and ends its validation, which has done its work."""
     report = outputs / "report.json"
-    found = _read_json(report)["report"] if report.is_file() else None
+    found = _read_json(report) if report.is_file() else {}
+    fetched = _put_fetched(outputs, blobs)
 
     def record(session: Session, claim: Claim) -> Job:
-        dataset = datasets.mark_invalid(session, claim, error=error, report=found)
+        dataset = datasets.mark_invalid(
+            session, claim, error=error, report=found.get("report"), preview=found.get("preview"), fetched=fetched
+        )
         return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "invalid"})
 
     return record
@@ -95,6 +105,11 @@ def _check(manifest: dict[str, Any], entries: list[FileEntry]) -> None:
             raise OutputsCorrupt(f"{promised['path']} is in the manifest, but the trainer left no such file")
         if (entry.sha256, entry.bytes) != (promised["sha256"], promised["bytes"]):
             raise OutputsCorrupt(f"{promised['path']} has not the size and sha256 that the manifest promises")
+
+
+def _put_fetched(outputs: Path, blobs: BlobStore) -> list[FileEntry]:
+    """The files that the trainer has downloaded; a folder `upload` holds nothing but whole ones."""
+    return _put_folder(outputs / "upload", blobs) if (outputs / "upload").is_dir() else []
 
 
 def _put_folder(folder: Path, blobs: BlobStore) -> list[FileEntry]:

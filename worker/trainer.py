@@ -24,11 +24,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from reco_core.errors import CheckpointMismatch, InsufficientStorage, Interrupted, PocketRecError, is_disk_full
 from reco_core.progress import JsonLinesReporter
 from worker import exit_status
+
+if TYPE_CHECKING:
+    from reco_core.datasets import DatasetSpec
 
 
 def main(arguments: list[str]) -> int:
@@ -123,22 +126,46 @@ def _validate_dataset(job: dict[str, Any], folder: Path, reporter: JsonLinesRepo
     # There is nothing to save, and parsing can't be asked to stop half-way.
     _on_sigterm(lambda: os._exit(exit_status.INTERRUPTED))
     from reco_core import datasets
+    from worker import parse_limits
 
     reporter.phase("validate")
     spec = datasets.DatasetSpec.model_validate(job["spec"])
     outputs = folder / "outputs"
     outputs.mkdir(exist_ok=True)
+    source = folder / "inputs" / job["upload"] if "upload" in job else _fetch(job, outputs, reporter)
+    if "limits" in job:
+        parse_limits.apply(job["limits"])
     try:
-        interactions = datasets.load(folder / "inputs" / job["upload"], spec)
+        interactions = datasets.load(source, spec)
     except PocketRecError as error:
-        report = getattr(error, "report", None)
-        if report is not None:
-            _write_json(outputs / "report.json", {"report": report.as_dict()})
+        _write_json(outputs / "report.json", _seen(source, spec, getattr(error, "report", None)))
         raise
     datasets.store(interactions, outputs / "dataset")
-    verdict = {"report": interactions.report.as_dict(), "content_hash": datasets.content_hash(interactions)}
+    report = {**interactions.report.as_dict(), "statistics": datasets.log_statistics(interactions)}
+    preview = interactions.report.preview
+    verdict = {"report": report, "preview": preview, "content_hash": datasets.content_hash(interactions)}
     _write_json(outputs / "report.json", verdict)
     reporter.result(outputs / "dataset")
+
+
+def _fetch(job: dict[str, Any], outputs: Path, reporter: JsonLinesReporter) -> Path:
+    """Download the dataset's files into `outputs/upload`, which is there once they are whole."""
+    from worker import sources
+
+    rules = sources.Rules(**job["rules"])
+    found = sources.fetch(job["source"], outputs / "fetching", Path(job["cache"]), rules, reporter.log)
+    return (outputs / "fetching").rename(outputs / "upload") / found.name
+
+
+def _seen(source: Path, spec: DatasetSpec, report: Any) -> dict[str, Any]:
+    """What can be said of a dataset that is no good: its report, if reading got so far, and its first lines."""
+    from reco_core.datasets import preview
+
+    lines = preview.first_lines(source, spec)
+    if report is None:
+        return {"preview": lines}
+    seen = None if report.preview is None else {**report.preview, "lines": lines["lines"] if lines else []}
+    return {"report": report.as_dict(), "preview": seen or lines}
 
 
 _JOBS = {"train": _train, "validate_dataset": _validate_dataset}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reco_core.datasets.canonical import content_hash, restore, store
     from reco_core.datasets.limits import Limits
     from reco_core.datasets.loading import load
+    from reco_core.datasets.statistics import log_statistics
     from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Mapping",
     "content_hash",
     "load",
+    "log_statistics",
     "restore",
     "store",
 ]
@@ -40,6 +42,7 @@ _HOMES = {
     "LoadReport": "types",
     "content_hash": "canonical",
     "load": "loading",
+    "log_statistics": "statistics",
     "restore": "canonical",
     "store": "canonical",
 }

@@ -18,7 +18,7 @@ _EXACT_LENGTHS = 64
 _GROWTH = 1.04  # longer timelines are counted together where their lengths differ by less than this
 
 
-def statistics(interactions: Interactions) -> dict[str, Any]:
+def log_statistics(interactions: Interactions) -> dict[str, Any]:
     """What `reco_core.config.estimate` wants to know of a log, as JSON.
 
     `timelines` has an entry for each possible `min_rating` (`null`: all rows), or for at most ten of them. Each of its
