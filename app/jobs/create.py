@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.dependencies import Services, plausible_id
 from app.jobs.schemas import JobRequest
+from app.jobs.validate import Expectation, expect
 from app.observability import request_id
 from app.problems import Fault, Problem, from_pocketrec, recorded
 from app.security import Principal
@@ -34,22 +35,25 @@ class Order:
     config: JobConfig
     model: str
     metadata: Mapping[str, str]
+    expected: Expectation | None = None  # None where the dataset's report says too little
 
 
 def check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
     """What `wanted` asks for, complete.
 
     Raises:
-        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid`, `dataset_too_small` or
-            `size_budget_impossible`.
+        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid`, `dataset_too_small`,
+            `size_budget_impossible` or `resource_estimate_exceeded`.
     """
     config = read_config(wanted)
     if wanted.model is not None:
         _check_name(wanted.model)
     dataset = _usable_dataset(services, principal, wanted.dataset_id)
-    check_feasible(config, dataset.report or {})
+    report = dataset.report or {}
+    check_feasible(config, report)
+    expected = expect(services, principal, config, report)
     model = wanted.model or default_model_name(dataset.name)
-    return Order(wanted.type, dataset.id, config, model, wanted.metadata)
+    return Order(wanted.type, dataset.id, config, model, wanted.metadata, expected)
 
 
 def queue(session: Session, principal: Principal, order: Order) -> Job:
@@ -68,6 +72,7 @@ def queue(session: Session, principal: Principal, order: Order) -> Job:
             preset=order.config.preset,
             model=order.model,
             metadata=order.metadata,
+            estimate=None if order.expected is None else order.expected.estimate.as_dict(),
             request_id=request_id(),
         )
     except NotFound:

@@ -49,6 +49,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
             "dataset_invalid",
             "dataset_too_small",
             "size_budget_impossible",
+            "resource_estimate_exceeded",
             "insufficient_storage",
         ),
     },

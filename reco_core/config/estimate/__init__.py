@@ -10,7 +10,7 @@ benchmarks/estimates.py holds each figure beside what then happens; docs/decisio
 from reco_core.config.estimate.budget import require_budget, smallest_bytes
 from reco_core.config.estimate.estimate import Estimate, Seconds, estimate
 from reco_core.config.estimate.limits import Limits, require_resources
-from reco_core.config.estimate.machine import machine_memory
+from reco_core.config.estimate.machine import machine_factor, machine_memory
 from reco_core.config.estimate.parameters import parameters
 from reco_core.config.estimate.warnings import Remark, warnings
 from reco_core.config.estimate.workload import Workload, workload
@@ -18,10 +18,11 @@ from reco_core.config.estimate.workload import Workload, workload
 __all__ = [
     "Estimate",
     "Limits",
-    "Seconds",
     "Remark",
+    "Seconds",
     "Workload",
     "estimate",
+    "machine_factor",
     "machine_memory",
     "parameters",
     "require_budget",

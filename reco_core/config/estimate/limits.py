@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reco_core.config.estimate.estimate import Estimate, estimate
 from reco_core.config.estimate.files import MOST_BYTES
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig
+from reco_core.config.models import BaselineName, Cnn, JobConfig
 from reco_core.errors import FieldError, ResourceEstimateExceeded
 
 MOST_ITEMS = 10_000_000  # by default; a phone ranks each of them at every call
@@ -40,12 +41,14 @@ def require_resources(config: JobConfig, work: Workload, limits: Limits, machine
     def fits(changed: JobConfig) -> bool:
         return not list(_excesses(estimate(changed, work, machine_factor), limits))
 
-    remedies = list(_remedies(config, found, fits))
+    remedies, word = list(_remedies(config, found, fits)), " or "
+    if not remedies:
+        remedies, word = _together(config, found, fits), " and "
     if remedies:
-        advice = "set " + " or ".join(f"{field} to {value}" for field, value in remedies)
+        advice = "set " + word.join(f"{field} to {value}" for field, value in remedies)
         pointers = [("/" + field.replace(".", "/"), f"set it to {value}") for field, value in remedies]
     else:
-        advice = "no single field of the config mends it; lower several, or use a log with fewer items and rows"
+        advice = "no config mends that; use a log with fewer items and rows"
         pointers = [("", advice)]
     errors = [FieldError(pointer, _CODE, f"{causes}; {remedy}") for pointer, remedy in pointers]
     raise ResourceEstimateExceeded(f"{causes}; {advice}", errors, found.as_dict())
@@ -69,19 +72,63 @@ def _excesses(found: Estimate, limits: Limits) -> Iterator[str]:
 
 def _remedies(config: JobConfig, found: Estimate, fits: Callable[[JobConfig], bool]) -> Iterator[tuple[str, str]]:
     """(field, what to set it to) for each field that would be enough by itself."""
-    numbers = (
-        ("training", "batch_size", 1, found.batch_size),
-        ("model", "embedding_dim", 2, config.model.embedding_dim),
-        ("examples", "max_history_length", _shortest(config), config.examples.max_history_length),
-        ("training", "max_epochs", 1, config.training.max_epochs),
-    )
-    for section, field, low, high in numbers:
-        value = _largest(low, high, lambda number, s=section, f=field: fits(_changed(config, s, f, number)))  # type: ignore[misc]
+    for knob in _knobs(config, found):
+        value = _largest(knob.least, knob.now, lambda number, knob=knob: fits(knob.turned(config, number)))  # type: ignore[misc]
         if value is not None:
-            yield f"{section}.{field}", f"{value} or less"
-    cheap = tuple(name for name in config.evaluation.baselines if name not in ("ease", "cooccurrence"))
+            yield knob.name, f"{value} or less"
+    cheap = _cheap_baselines(config)
     if cheap != config.evaluation.baselines and fits(_changed(config, "evaluation", "baselines", cheap)):
-        yield "evaluation.baselines", str(list(cheap)).replace("'", '"')
+        yield "evaluation.baselines", _json(cheap)
+
+
+def _together(config: JobConfig, found: Estimate, fits: Callable[[JobConfig], bool]) -> list[tuple[str, str]]:
+    """The same where it takes several fields: all of them halved until it fits; nothing where it never does."""
+    knobs, cheap = _knobs(config, found), _cheap_baselines(config)
+    changed = _changed(config, "evaluation", "baselines", cheap)
+    baselines = [("evaluation.baselines", _json(cheap))] if cheap != config.evaluation.baselines else []
+    for halvings in range(1, max(knob.now for knob in knobs).bit_length() + 1):
+        values = [max(knob.least, knob.now >> halvings) for knob in knobs]
+        for knob, value in zip(knobs, values, strict=True):
+            changed = knob.turned(changed, value)
+        if fits(changed):
+            turned = [(knob.name, str(value)) for knob, value in zip(knobs, values, strict=True) if value != knob.now]
+            return turned + baselines
+    return []
+
+
+@dataclass(frozen=True)
+class _Knob:
+    """A number of the config that makes a job smaller."""
+
+    section: str
+    field: str
+    least: int
+    now: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.section}.{self.field}"
+
+    def turned(self, config: JobConfig, value: int) -> JobConfig:
+        return _changed(config, self.section, self.field, value)
+
+
+def _knobs(config: JobConfig, found: Estimate) -> list[_Knob]:
+    shortest = config.encoder.kernel_size if isinstance(config.encoder, Cnn) else 1
+    return [
+        _Knob("training", "batch_size", 1, found.batch_size),
+        _Knob("model", "embedding_dim", 2, config.model.embedding_dim),
+        _Knob("examples", "max_history_length", shortest, config.examples.max_history_length),
+        _Knob("training", "max_epochs", 1, config.training.max_epochs),
+    ]
+
+
+def _cheap_baselines(config: JobConfig) -> tuple[BaselineName, ...]:
+    return tuple(name for name in config.evaluation.baselines if name not in ("ease", "cooccurrence"))
+
+
+def _json(names: Sequence[str]) -> str:
+    return json.dumps(list(names))
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
@@ -93,10 +140,6 @@ def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int | None:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
-
-
-def _shortest(config: JobConfig) -> int:
-    return getattr(config.encoder, "kernel_size", 1)
 
 
 def _changed(config: JobConfig, section: str, field: str, value: Any) -> JobConfig:

@@ -1,0 +1,116 @@
+"""Estimates as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field
+
+from app.jobs.validate import point
+
+if TYPE_CHECKING:
+    from app.jobs.create import Order
+
+
+class SpanView(BaseModel):
+    """What is expected, and what it may come to if no epoch is saved by early stopping."""
+
+    expected: float
+    at_most: float
+
+
+class EpochSpanView(BaseModel):
+    """Epochs: how many early stopping lets run on MovieLens-100K, and `training.max_epochs`."""
+
+    expected: int
+    at_most: int
+
+
+class SecondsView(BaseModel):
+    """Time."""
+
+    total: SpanView
+    per_epoch: float
+    phases: dict[str, SpanView] = Field(description="By phase, in order.")
+    machine_factor: float = Field(
+        description="Learned from the project's finished jobs: how many times as long jobs take here as on the machine "
+        "that the constants were measured on. 1 before the first job."
+    )
+
+
+class ExamplesView(BaseModel):
+    """Examples of each split."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class UsersView(BaseModel):
+    """Users with enough interactions to take part, and the others."""
+
+    used: int
+    left_out: int
+
+
+class EstimateView(BaseModel):
+    """What a job will come to. Memory and time lie within a factor of two."""
+
+    exact: bool = Field(description="Whether examples, users and vocabulary are counted; guessed if the report is old.")
+    examples: ExamplesView
+    users: UsersView
+    vocabulary: int
+    parameters: int
+    bytes: dict[str, int] = Field(description="Of each variant's file, and of the whole bundle.")
+    memory_bytes: int = Field(description="Peak of the trainer process.")
+    batch_size: int
+    steps_per_epoch: int
+    epochs: EpochSpanView
+    seconds: SecondsView
+
+
+class LimitsView(BaseModel):
+    """What the service grants a job; null: as much as it likes."""
+
+    memory_bytes: int | None
+    seconds: float | None
+    vocabulary: int | None
+
+
+class WarningView(BaseModel):
+    """Something allowed that is worth knowing. `pointer` leads into the request."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class JobValidationView(BaseModel):
+    """A job that could be queued."""
+
+    type: str
+    dataset_id: str
+    model: str = Field(description="The name under which the result would become the next version.")
+    config: dict[str, Any] = Field(description="Complete: presets and defaults filled in.")
+    estimate: EstimateView | None = Field(description="Null where the dataset's report says too little.")
+    limits: LimitsView | None
+    warnings: list[WarningView]
+
+
+def show_validation(order: Order) -> JobValidationView:
+    """What was found out about `order`, as JSON."""
+    expected = order.expected
+    remarks = () if expected is None else expected.warnings
+    return JobValidationView.model_validate(
+        {
+            "type": order.type,
+            "dataset_id": order.dataset_id,
+            "model": order.model,
+            "config": order.config.model_dump(mode="json"),
+            "estimate": None if expected is None else expected.estimate.as_dict(),
+            "limits": None if expected is None else asdict(expected.limits),
+            "warnings": [{"pointer": point(one), "code": one.code, "detail": one.detail} for one in remarks],
+        }
+    )
+
