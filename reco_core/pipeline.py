@@ -20,7 +20,7 @@ from typing import Any
 
 from reco_core import assessment, bundle, datasets, environment, evaluation, examples, export, model, training
 from reco_core.config import JobConfig
-from reco_core.config.estimate import require_budget
+from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
 from reco_core.datasets.types import Interactions
 from reco_core.examples import ExampleSet
 from reco_core.measurements import Measurements
@@ -49,7 +49,7 @@ def run(
         should_stop: asked several times a second while training.
 
     Raises:
-        DatasetTooSmall, ConfigInvalid, SizeBudgetImpossible: before any training.
+        DatasetTooSmall, ConfigInvalid, SizeBudgetImpossible, ResourceEstimateExceeded: before any training.
         Diverged, Interrupted, CheckpointMismatch: from training.
         ParityFailed: the exported file doesn't rank as the model does.
         OutputExists: `out` is there and not empty.
@@ -63,6 +63,9 @@ def run(
         data_hash = datasets.content_hash(interactions)
         example_set = examples.generate(config, interactions)
         require_budget(config, example_set.vocabulary.size)
+        # time is no limit here: who starts it says how long it may take
+        limits = Limits(memory_bytes=machine_memory())
+        require_resources(config, examples.measured_workload(config, interactions, example_set), limits)
         dual_encoder = model.build(config, example_set.vocabulary)
         _announce(example_set, reporter)
 

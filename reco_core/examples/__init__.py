@@ -11,6 +11,7 @@ from reco_core.examples.types import (
     seen_pairs,
     windows,
 )
+from reco_core.examples.workload import measured_workload
 
 __all__ = [
     "ExampleSet",
@@ -20,6 +21,7 @@ __all__ = [
     "Timelines",
     "Vocabulary",
     "generate",
+    "measured_workload",
     "seen_pairs",
     "windows",
 ]

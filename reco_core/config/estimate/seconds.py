@@ -127,7 +127,7 @@ def _fit_seconds(baseline: str, work: Workload) -> float:
     if baseline == "cooccurrence":
         # of the last 30 items, the followers within ten steps: all items at most
         density = -math.expm1(-30.0 * rows / items**2)
-        score = min(30.0, rows / max(1, work.users)) * items * density * 7e-9 + 2e-9 * items
+        score = min(30.0, rows / max(1, work.users)) * items * density * 5e-9 + 2e-9 * items
         return 1.7e-6 * rows + (3 * chosen_on + test) * score + 3 * chosen_on * rank
     if baseline == "ease":
         score = 2e-11 * float(items) ** 2 + rank
