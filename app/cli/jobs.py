@@ -1,4 +1,4 @@
-"""`pocketrec job ...`: submit, watch and cancel training jobs."""
+"""`pocketrec job ...`: submit, watch, cancel and retry training jobs, and read what they say."""
 
 from __future__ import annotations
 
@@ -8,18 +8,36 @@ import typer
 
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
 from app.cli.options import DEFAULT_URL, AsJson, Config, Limit, Preset, Url, connect
-from app.cli.output import console, print_json, say
+from app.cli.output import console, human_seconds, print_json, printable, say
 
 if TYPE_CHECKING:
     from app.client import Client, Job
 
-app = typer.Typer(no_args_is_help=True, help="Submit, watch and cancel training jobs.")
+app = typer.Typer(no_args_is_help=True, help="Submit, watch, cancel and retry training jobs.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a job, such as job_...")]
 DatasetId = Annotated[str, typer.Option("--dataset", metavar="ID", help="A dataset that is `ready`.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Name under which the result is published.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Stay and show the job until it is finished.")]
-WithStatus = Annotated[str | None, typer.Option("--status", help="Only jobs with this status.")]
+WithStatus = Annotated[
+    str | None,
+    typer.Option(
+        "--status",
+        metavar="STATUS",
+        help="Only jobs with this status: queued, running, cancelling, succeeded, failed or cancelled.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="A note on the job, such as commit=4f2a91c. Repeat it."),
+]
+WithMetadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", metavar="KEY=VALUE", help="Only jobs with this note. Repeat it: all must be there."),
+]
+Tail = Annotated[int | None, typer.Option("--tail", min=1, max=1000, metavar="N", help="Only the last N lines.")]
+FollowLog = Annotated[bool, typer.Option("--follow", "-f", help="Stay and print new lines until the job is finished.")]
+OfAttempt = Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Only lines of this attempt.")]
 After = Annotated[int, typer.Option("--after", min=0, help="Only events with a higher sequence number.")]
 
 
@@ -30,6 +48,7 @@ def submit(
     preset: Preset = None,
     config: Config = None,
     model: Model = None,
+    metadata: Metadata = None,
     watch: Watch = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -42,7 +61,13 @@ def submit(
 
     document = config_document(preset, config)
     with connect(url) as client:
-        job = client.submit_job(dataset, preset=preset, config=document if config is not None else None, model=model)
+        job = client.submit_job(
+            dataset,
+            preset=preset,
+            config=document if config is not None else None,
+            model=model,
+            metadata=_pairs(metadata),
+        )
         if watch:
             say(f"{job.id} queued")
             job = follow(client, job.id)
@@ -51,16 +76,27 @@ def submit(
 
 @app.command("list")
 @guarded
-def list_(status: WithStatus = None, limit: Limit = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """List jobs, newest first."""
+def list_(
+    status: WithStatus = None,
+    metadata: WithMetadata = None,
+    limit: Limit = 20,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first.
+
+    Example: pocketrec job list --status failed --metadata team=films
+    """
     with connect(url) as client:
-        jobs = client.jobs(limit, status)
+        jobs = client.jobs(limit, status, _pairs(metadata))
     if as_json:
         print_json([job.model_dump(mode="json") for job in jobs])
         return
     for job in jobs:
         _print_line(job)
-    if not jobs:
+    if not jobs and (status or metadata):
+        say("no such jobs; `pocketrec job list` lists all")
+    elif not jobs:
         say("no jobs; submit one with `pocketrec job submit --dataset ID --preset bow`")
 
 
@@ -89,6 +125,67 @@ def cancel(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     with connect(url) as client:
         job = client.cancel_job(job_id)
     _finish(job, as_json, must_succeed=False)
+
+
+@app.command()
+@guarded
+def retry(job_id: Id, watch: Watch = False, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Try a failed or cancelled job again: a new job, which goes on from the checkpoint that the old one kept."""
+    with connect(url) as client:
+        job = client.retry_job(job_id)
+        if job.checkpoint is not None:
+            say(f"{job.id} goes on from the checkpoint of {job_id} after epoch {job.checkpoint.epoch}")
+        else:
+            say(f"{job.id} begins anew: {job_id} had kept no checkpoint")
+        if watch:
+            job = follow(client, job.id)
+    _finish(job, as_json, must_succeed=watch)
+
+
+@app.command()
+@guarded
+def logs(
+    job_id: Id,
+    tail: Tail = None,
+    follow: FollowLog = False,
+    attempt: OfAttempt = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a job's attempts have said: phases, epochs, why one was lost. Ctrl-C stops following, not the job.
+
+    Example: pocketrec job logs job_... --tail 50 --follow
+    """
+    if follow and as_json:
+        raise CommandFailed(Status.BAD_INPUT, "contradiction", ["--follow prints lines as they come; leave out --json"])
+    with connect(url) as client:
+        found = client.follow_log(job_id, tail=tail, attempt=attempt) if follow else None
+        lines = client.log(job_id, tail=tail, attempt=attempt) if found is None else found
+        if as_json:
+            print_json([line.model_dump(mode="json") for line in lines])
+            return
+        for line in lines:
+            when = line.created_at.strftime("%H:%M:%S") if line.created_at else ""
+            console().print(f"{when}  {printable(line.line)}")
+
+
+@app.command()
+@guarded
+def attempts(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the tries of a job: where each ran, how it ended and why, and how long its phases took."""
+    with connect(url) as client:
+        found = client.attempts(job_id)
+    if as_json:
+        print_json([attempt.model_dump(mode="json") for attempt in found])
+        return
+    for attempt in found:
+        when = attempt.started_at.strftime("%Y-%m-%d %H:%M:%S") if attempt.started_at else ""
+        spent = ", ".join(f"{phase} {human_seconds(seconds)}" for phase, seconds in attempt.phases.items())
+        console().print(f"{attempt.number:>3}  {attempt.outcome:<9}  {when}  {attempt.worker}  {spent}".rstrip())
+        if attempt.error:
+            console().print(f"     {attempt.error.get('code')}: {attempt.error.get('detail')}", style="red")
+    if not found:
+        say("no attempts yet; the job waits for a worker")
 
 
 @app.command()
@@ -124,6 +221,16 @@ def follow(client: Client, job_id: str) -> Job:
     return job
 
 
+def _pairs(given: list[str] | None) -> dict[str, str] | None:
+    """`["commit=4f2a91c"]` as a map."""
+    if not given:
+        return None
+    for pair in given:
+        if "=" not in pair or pair.startswith("="):
+            raise CommandFailed(Status.BAD_INPUT, "bad_metadata", [f"--metadata {pair}: expected KEY=VALUE"])
+    return dict(pair.split("=", 1) for pair in given)
+
+
 def _finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
     failed = job.status in {"failed", "cancelled"}
     if as_json and not (must_succeed and failed):
@@ -149,5 +256,8 @@ def _print(job: Job) -> None:
     if job.result is not None:
         console().print(f"  model {job.result.model} version {job.result.version}, {len(job.result.artifacts)} files")
         console().print(f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle")
+    elif job.status in {"failed", "cancelled"} and job.checkpoint is not None:
+        console().print(f"  kept: a checkpoint after epoch {job.checkpoint.epoch}")
+        console().print(f"Next: pocketrec job retry {job.id}")
     elif not job.finished:
         console().print(f"Next: pocketrec job watch {job.id}")

@@ -38,6 +38,11 @@ def say(line: str, style: str | None = None) -> None:
     error_console().print(line, style=style)
 
 
+def printable(text: str) -> str:
+    """`text` without control characters, which a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def human_bytes(size: float) -> str:
     """1 MB is 1,000,000 bytes, as everywhere in this project."""
     if size < 1000:

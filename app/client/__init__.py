@@ -11,11 +11,24 @@ with Client("http://127.0.0.1:8765") as client:
 from app.client.api import Client
 from app.client.bundles import VerifiedBundle, unpack, verify
 from app.client.errors import ApiError, BundleInvalid, ChecksumMismatch, ClientError, Unreachable
-from app.client.models import Artifact, Dataset, Event, Job, JobResult, ModelVersion
+from app.client.models import (
+    Artifact,
+    Attempt,
+    Dataset,
+    Event,
+    Job,
+    JobResult,
+    LogLine,
+    Model,
+    ModelVersion,
+    Variant,
+    Yanked,
+)
 
 __all__ = [
     "ApiError",
     "Artifact",
+    "Attempt",
     "BundleInvalid",
     "ChecksumMismatch",
     "Client",
@@ -24,9 +37,13 @@ __all__ = [
     "Event",
     "Job",
     "JobResult",
+    "LogLine",
+    "Model",
     "ModelVersion",
     "Unreachable",
+    "Variant",
     "VerifiedBundle",
+    "Yanked",
     "unpack",
     "verify",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,13 +13,14 @@ import httpx
 
 from app.client.downloads import ReceivedReport, download
 from app.client.errors import Unreachable
-from app.client.models import Answer, Dataset, Event, Job, ModelVersion, Page
+from app.client.models import Answer, Attempt, Dataset, Event, Job, LogLine, Model, ModelVersion, Page
 from app.client.transport import Transport
 from app.client.uploads import CountingFile, SentReport, upload_file
 
-Model = TypeVar("Model", bound=Answer)
+Shape = TypeVar("Shape", bound=Answer)
 LONG_POLL_SECONDS = 20
 SHORTEST_PAUSE = 0.3  # between two polls where the service doesn't hold them
+LOG_PAUSE = 1.0  # between two looks at a log that grows
 PATIENCE = 60.0  # seconds without any answer before a wait gives up: a service may restart meanwhile
 
 
@@ -116,13 +117,52 @@ class Client:
         """One job."""
         return self._one(f"/v1/jobs/{job_id}", Job)
 
-    def jobs(self, limit: int = 20, status: str | None = None) -> list[Job]:
-        """The newest training jobs first, at most `limit`."""
-        return self._many("/v1/jobs", Job, limit, {"type": "train", **({"status": status} if status else {})})
+    def jobs(self, limit: int = 20, status: str | None = None, metadata: Mapping[str, str] | None = None) -> list[Job]:
+        """The newest training jobs first, at most `limit`; with all of `metadata`, if it is given."""
+        asked = {"type": "train", **({"status": status} if status else {})}
+        asked |= {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
+        return self._many("/v1/jobs", Job, limit, asked)
 
     def cancel_job(self, job_id: str) -> Job:
         """Ask a job to stop; it keeps its best checkpoint."""
         return Job.model_validate(self.transport.request("POST", f"/v1/jobs/{job_id}:cancel").json())
+
+    def retry_job(self, job_id: str) -> Job:
+        """Try a failed or cancelled job again: a new job, which goes on from the old one's checkpoint."""
+        return Job.model_validate(self.transport.request("POST", f"/v1/jobs/{job_id}:retry").json())
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """The tries of a job, the first one first."""
+        answer = self.transport.request("GET", f"/v1/jobs/{job_id}/attempts").json()
+        return [Attempt.model_validate(item) for item in answer["data"]]
+
+    def log(self, job_id: str, *, after: int = 0, tail: int | None = None, attempt: int | None = None) -> list[LogLine]:
+        """The lines of a job's log, oldest first: all with an id above `after`, or only the last `tail`."""
+        asked: dict[str, Any] = {} if attempt is None else {"attempt": attempt}
+        path = f"/v1/jobs/{job_id}/logs"
+        if tail is not None:
+            return [LogLine.model_validate(item) for item in self._page(path, {**asked, "tail": tail}).data]
+        found: list[LogLine] = []
+        while True:
+            page = self._page(path, {**asked, "after": found[-1].id if found else after, "limit": 1000})
+            found += [LogLine.model_validate(item) for item in page.data]
+            if not page.has_more or not page.data:
+                return found
+
+    def follow_log(self, job_id: str, *, tail: int | None = None, attempt: int | None = None) -> Iterator[LogLine]:
+        """The lines of a job's log, and each new one as it comes, until the job is finished."""
+        finished = self.job(job_id).finished
+        lines = self.log(job_id, tail=tail, attempt=attempt)
+        last = 0
+        while True:
+            for line in lines:
+                last = line.id
+                yield line
+            if finished:
+                return
+            time.sleep(LOG_PAUSE)
+            finished = self.job(job_id).finished  # before the lines: those of a finished job are all there
+            lines = self.log(job_id, after=last, attempt=attempt)
 
     def events(self, job_id: str, after: int = 0) -> list[Event]:
         """All events of a job with a `seq` above `after`, oldest first."""
@@ -147,17 +187,41 @@ class Client:
 
     # Models
 
-    def models(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The models, at most `limit`."""
-        return list(self._page("/v1/models", {"limit": limit}).data)
+    def models(self, limit: int = 20) -> list[Model]:
+        """The models, the newest name first, at most `limit`."""
+        return self._many("/v1/models", Model, limit)
 
-    def model_versions(self, name: str) -> list[ModelVersion]:
-        """The versions of a model, newest first."""
-        return self._many(f"/v1/models/{name}/versions", ModelVersion, 100)
+    def model(self, name: str) -> Model:
+        """One model."""
+        return self._one(f"/v1/models/{name}", Model)
+
+    def model_versions(self, name: str, limit: int = 100, yanked: bool | None = None) -> list[ModelVersion]:
+        """The versions of a model, newest first, at most `limit`; only those (not) yanked, if `yanked` says so."""
+        asked = {} if yanked is None else {"yanked": yanked}
+        return self._many(f"/v1/models/{name}/versions", ModelVersion, limit, asked)
 
     def model_version(self, name: str, version: int) -> ModelVersion:
         """One version with its files."""
         return self._one(f"/v1/models/{name}/versions/{version}", ModelVersion)
+
+    def compare_versions(self, name: str, versions: Sequence[int]) -> dict[str, Any]:
+        """Versions side by side; the first is the base that the others are compared with."""
+        asked = {"versions": ",".join(map(str, versions))}
+        # The service may have to compute for as long as a minute.
+        timeout = httpx.Timeout(120.0, connect=5.0)
+        answer = self.transport.request("GET", f"/v1/models/{name}:compare", params=asked, timeout=timeout)
+        compared: dict[str, Any] = answer.json()
+        return compared
+
+    def yank_version(self, name: str, version: int, reason: str | None = None) -> ModelVersion:
+        """Withdraw a version: it is the latest no more, and its files stay."""
+        path = f"/v1/models/{name}/versions/{version}:yank"
+        return ModelVersion.model_validate(self.transport.request("POST", path, json={"reason": reason}).json())
+
+    def unyank_version(self, name: str, version: int) -> ModelVersion:
+        """Take back that a version was withdrawn."""
+        path = f"/v1/models/{name}/versions/{version}:unyank"
+        return ModelVersion.model_validate(self.transport.request("POST", path).json())
 
     def download(self, path: str, target: Path, sha256: str | None = None, report: ReceivedReport | None = None) -> str:
         """Fetch one file, resumable and verified: see `app.client.downloads.download`."""
@@ -173,16 +237,16 @@ class Client:
         """Whether the service answers and can do its work."""
         return self.transport.request("GET", "/readyz").status_code == 200
 
-    def _one(self, path: str, model: type[Model]) -> Model:
+    def _one(self, path: str, model: type[Shape]) -> Shape:
         return model.model_validate(self.transport.request("GET", path).json())
 
     def _page(self, path: str, parameters: Mapping[str, Any]) -> Page:
         return Page.model_validate(self.transport.request("GET", path, params=dict(parameters)).json())
 
     def _many(
-        self, path: str, model: type[Model], limit: int, parameters: Mapping[str, Any] | None = None
-    ) -> list[Model]:
-        found: list[Model] = []
+        self, path: str, model: type[Shape], limit: int, parameters: Mapping[str, Any] | None = None
+    ) -> list[Shape]:
+        found: list[Shape] = []
         cursor: dict[str, Any] = {}
         while len(found) < limit:
             asked = {**(parameters or {}), **cursor, "limit": min(limit - len(found), 100)}

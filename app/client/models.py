@@ -56,6 +56,13 @@ class JobResult(Answer):
     artifacts: tuple[Artifact, ...] = ()
 
 
+class Checkpoint(Answer):
+    """The state from which a job, or a retry of it, goes on."""
+
+    epoch: int
+    bytes: int = 0
+
+
 class Job(Answer):
     """A pipeline run."""
 
@@ -69,7 +76,10 @@ class Job(Answer):
     dataset_id: str | None = None
     preset: str | None = None
     model: str | None = None
+    metadata: dict[str, str] = {}
     error: dict[str, Any] | None = None
+    checkpoint: Checkpoint | None = None
+    retry_of: str | None = None
     result: JobResult | None = None  # of training jobs only
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -95,15 +105,70 @@ class Event(Answer):
     created_at: datetime | None = None
 
 
+class LogLine(Answer):
+    """A line of a job's log; `id` grows."""
+
+    id: int
+    attempt: int
+    line: str
+    created_at: datetime | None = None
+
+
+class Attempt(Answer):
+    """One try of a job."""
+
+    number: int
+    outcome: str
+    worker: str = ""
+    error: dict[str, Any] | None = None
+    phases: dict[str, float] = {}
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Model(Answer):
+    """A name under which versions are published; `latest_version` is None where all of them are yanked."""
+
+    name: str
+    latest_version: int | None = None
+    last_version: int | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class Yanked(Answer):
+    """Since when a version is withdrawn, and why."""
+
+    at: datetime
+    reason: str | None = None
+
+
+class Variant(Answer):
+    """One conversion of a model, as a file of its own; the `default` one is model.tflite."""
+
+    name: str
+    default: bool = False
+    bytes: int
+    sha256: str
+    url: str
+    operators: dict[str, int] | None = None
+
+
 class ModelVersion(Answer):
-    """An immutable result of a job under a model's name."""
+    """An immutable result of a job under a model's name. Only `yanked` may change."""
 
     model: str = ""
     version: int
     job_id: str | None = None
+    dataset_id: str | None = None
+    dataset_content_hash: str | None = None
     metrics: dict[str, Any] = {}
+    baselines: dict[str, dict[str, float]] = {}
+    variants: tuple[Variant, ...] = ()
+    signatures: dict[str, Any] = {}
     artifacts: tuple[Artifact, ...] = ()
     created_at: datetime | None = None
+    yanked: Yanked | None = None
 
 
 class Page(Answer):

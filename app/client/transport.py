@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +12,10 @@ import httpx
 from app.client.errors import ApiError, Unreachable
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+KEY = "Idempotency-Key"
+# Seconds before a POST whose answer got lost is sent again. A service that restarts is back within the sum of them.
+PAUSES = (0.2, 1.0, 3.0)
+IN_FLIGHT = "idempotency_in_flight"
 
 
 class Transport:
@@ -56,18 +62,42 @@ class Transport:
         return path
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The whole answer, read.
+        """The whole answer, read. A POST gets an Idempotency-Key of its own, unless `headers` has one.
+
+        So it can be sent again where the connection broke before the answer came: the service does its work once.
 
         Raises:
             ApiError: a status of 400 or above.
             Unreachable: no answer.
         """
+        if method == "POST":
+            return self._post(path, options)
         try:
             response = self._http.request(method, self.absolute(path), **options)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         self.check(response)
         return response
+
+    def _post(self, path: str, options: dict[str, Any]) -> httpx.Response:
+        headers = httpx.Headers(options.pop("headers", None))
+        headers.setdefault(KEY, str(uuid.uuid4()))
+        sent = False  # whether the service may have got it
+        for pause in (*PAUSES, None):
+            try:
+                response = self._http.request("POST", self.absolute(path), headers=headers, **options)
+            except httpx.HTTPError as error:
+                # Nobody listened, the first time: that is no service that restarts, and waiting helps nobody.
+                sent = sent or not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                if pause is None or not sent or not isinstance(error, httpx.TransportError):
+                    raise self._unreachable(error) from error
+            else:
+                # 409: the service still works on the one whose answer got lost.
+                if pause is None or not (sent and _is_in_flight(response)):
+                    self.check(response)
+                    return response
+            time.sleep(pause)
+        raise AssertionError("the last round returns or raises")
 
     def stream(self, path: str, headers: dict[str, str]) -> httpx.Response:
         """The answer to a GET, its body still to be read and closed by the caller.
@@ -102,3 +132,7 @@ class Transport:
             f"no answer from {self.url} ({reason}); start the service with `pocketrec serve`, or name its address with "
             "--url or POCKETREC_URL"
         )
+
+
+def _is_in_flight(response: httpx.Response) -> bool:
+    return response.status_code == 409 and IN_FLIGHT in response.text
