@@ -1,4 +1,4 @@
-"""`pocketrec model ...`: look at published models and download verified bundles."""
+"""`pocketrec model ...`: look at published models, compare and withdraw versions, download verified bundles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from app.cli.output import console, error_console, human_bytes, print_json, say
 if TYPE_CHECKING:
     from app.client import Client, VerifiedBundle
 
-app = typer.Typer(no_args_is_help=True, help="Look at published models and download verified bundles.")
+app = typer.Typer(no_args_is_help=True, help="Look at published models, compare and withdraw versions, download.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a model.")]
-Version = Annotated[int | None, typer.Argument(metavar="[VERSION]", min=1, help="Version; by default the newest.")]
+Version = Annotated[
+    int | None, typer.Argument(metavar="[VERSION]", min=1, help="Version; by default the newest that isn't yanked.")
+]
+Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of a version.")]
+Numbers = Annotated[
+    list[int],
+    typer.Argument(
+        metavar="VERSION VERSION...", min=1, help="Two versions or more; the first is what others are held against."
+    ),
+]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown wherever the version is.")]
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Folder to unpack the bundle into; must not exist or be empty.")
 ]
@@ -30,26 +40,85 @@ def list_(limit: Limit = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) ->
     with connect(url) as client:
         models = client.models(limit)
     if as_json:
-        print_json(models)
+        print_json([model.model_dump(mode="json") for model in models])
         return
-    for model in models:
-        console().print("  ".join(f"{value}" for key, value in model.items() if key in {"name", "latest_version"}))
     if not models:
         say("no models yet; a job publishes one when it succeeds")
+        return
+    from app.cli.model_tables import print_models
+
+    print_models(models)
+
+
+@app.command()
+@guarded
+def versions(name: Name, limit: Limit = 20, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the versions of a model with their figures, newest first."""
+    with connect(url) as client:
+        found = client.model_versions(name, limit)
+    if as_json:
+        print_json([version.model_dump(mode="json") for version in found])
+        return
+    from app.cli.model_tables import print_versions
+
+    print_versions(found)
 
 
 @app.command()
 @guarded
 def show(name: Name, version: Version = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Show a version of a model with its files."""
+    """Show a version of a model: figures beside the baselines, and files."""
     with connect(url) as client:
         found = client.model_version(name, version or newest(client, name))
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
-    console().print(f"{name} version {found.version}, made by {found.job_id}")
-    for artifact in found.artifacts:
-        console().print(f"  {human_bytes(artifact.bytes):>9}  {artifact.sha256}  {artifact.path}")
+    from app.cli.model_tables import print_version
+
+    print_version(name, found)
+
+
+@app.command()
+@guarded
+def compare(name: Name, numbers: Numbers, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Hold versions against the first one named, on the same test examples where they share them.
+
+    Example: pocketrec model compare movies 3 5
+    """
+    with connect(url) as client:
+        compared = client.compare_versions(name, numbers)
+    if as_json:
+        print_json(compared)
+        return
+    from app.cli.model_tables import print_comparison
+
+    print_comparison(compared)
+
+
+@app.command()
+@guarded
+def yank(name: Name, number: Number, reason: Reason = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Withdraw a version: it is the newest no more. Its files stay for whoever names its number."""
+    with connect(url) as client:
+        found = client.yank_version(name, number, reason)
+        latest = client.model(name).latest_version
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    now = "no version is left" if latest is None else f"version {latest} is the newest now"
+    console().print(f"{name} version {number} is yanked; {now}")
+
+
+@app.command()
+@guarded
+def unyank(name: Name, number: Number, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Take back that a version was withdrawn."""
+    with connect(url) as client:
+        found = client.unyank_version(name, number)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    console().print(f"{name} version {number} is yanked no more")
 
 
 @app.command()
@@ -71,6 +140,9 @@ def download(
         )
     with connect(url) as client:
         number = version or newest(client, name)
+        yanked = client.model_version(name, number).yanked
+        if yanked is not None:
+            say(f"version {number} was yanked{f': {yanked.reason}' if yanked.reason else ''}", style="yellow")
         archive = out.with_name(f"{name}-{number}.zip")
         bundle, sha256 = fetch(client, name, number, archive, out)
     archive.unlink()
@@ -82,15 +154,16 @@ def download(
 
 
 def newest(client: Client, name: str) -> int:
-    """The newest version's number.
+    """The number of the newest version that isn't yanked.
 
     Raises:
-        CommandFailed: the model has none.
+        CommandFailed: all of them are.
     """
-    versions = client.model_versions(name)
-    if not versions:
-        raise CommandFailed(Status.BAD_INPUT, "not_found", [f"model {name} has no version"])
-    return max(version.version for version in versions)
+    latest = client.model(name).latest_version
+    if latest is None:
+        lines = [f"every version of model {name} is yanked; name the number of the one you want all the same"]
+        raise CommandFailed(Status.BAD_INPUT, "not_found", lines)
+    return latest
 
 
 def fetch(client: Client, name: str, version: int, archive: Path, folder: Path) -> tuple[VerifiedBundle, str]:
