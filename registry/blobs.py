@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 import threading
@@ -160,6 +161,12 @@ class BlobStore:
             with suppress(FileNotFoundError):
                 if time.time() - part.lstat().st_ctime > older_than_seconds:
                     part.unlink()
+
+    def free_bytes(self) -> int | None:
+        """Bytes that are left on the store's disk; None where the store isn't a folder."""
+        if self._folder is None:
+            return None
+        return shutil.disk_usage(_temporary_folder(self._folder)).free
 
     def probe(self) -> None:
         """Raise OSError or an obstore error unless blobs can be written, and a second writer of a name is refused."""

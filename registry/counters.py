@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from registry import tables
 
-SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
+SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
 """Upper bounds of the buckets in which durations are counted; longer ones go into `INFINITE`."""
 
 INFINITE = "+Inf"

@@ -76,6 +76,17 @@ class Database:
         with self.read() as session:
             session.execute(text("SELECT 1 FROM projects"))
 
+    def schema_revision(self) -> tuple[str | None, str, bool]:
+        """The revision that the schema has (None: no schema), the one that this code needs, and whether it knows the
+        first. Raises SQLAlchemyError when the database can't be reached.
+        """
+        from registry.migrations.run import current, newest
+
+        with self.read() as session:
+            has = current(session.connection())
+        expected, known = newest()
+        return has, expected, has in known
+
     def dispose(self) -> None:
         """Close all idle connections."""
         self.engine.dispose()

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins whose pages may call the API from a browser: ["https://app.example"]; ["*"]: all.'
     )
+    min_free_bytes: int = Field(
+        1024**3, ge=0, description="Free space on the service's disk, in bytes, below which GET /readyz warns."
+    )
     metrics_public: bool = Field(False, description="Whether GET /metrics answers without the API key.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
     log_format: Literal["auto", "json", "console"] = Field(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app import conditional
 from app.dependencies import Wired
@@ -32,12 +32,14 @@ class CheckView(BaseModel):
 
     name: str
     ok: bool
+    required: bool = Field(description="Whether the service needs it; if not, a fault is a warning.")
     detail: str
+    remedy: str | None = Field(description="What to do about it; null where all is well.")
     milliseconds: float
 
 
 class Ready(BaseModel):
-    """Every part answers."""
+    """Every part that the service needs is sound."""
 
     status: str
     checks: list[CheckView]
@@ -69,7 +71,24 @@ class ProblemKindView(BaseModel):
 
 _READY_EXAMPLE = {
     "status": "ready",
-    "checks": [{"name": "database", "ok": True, "detail": "answers", "milliseconds": 1.2}],
+    "checks": [
+        {
+            "name": "database",
+            "ok": True,
+            "required": True,
+            "detail": "answers",
+            "remedy": None,
+            "milliseconds": 1.2,
+        },
+        {
+            "name": "workers",
+            "ok": False,
+            "required": False,
+            "detail": "queue train: 3 wait, the first for 312 seconds, and no worker has taken any",
+            "remedy": "Start a worker that takes these queues.",
+            "milliseconds": 2.3,
+        },
+    ],
 }
 
 
@@ -81,13 +100,13 @@ async def get_health() -> Alive:
 
 @router.get("/readyz", tags=["system"], responses={**ok("Ready.", _READY_EXAMPLE), **problems("not_ready")})
 def get_readiness(services: Wired) -> Ready:
-    """Whether the database, the blob store and the broker answer."""
+    """Whether the service can do its work: what each part says, and what to do about those that are not well."""
     checks = [CheckView(**vars(check)) for check in run_checks(services)]
-    broken = [check for check in checks if not check.ok]
+    broken = [check for check in checks if check.required and not check.ok]
     if broken:
         raise Problem(
             "not_ready",
-            "; ".join(f"{check.name}: {check.detail}" for check in broken),
+            "; ".join(f"{check.name}: {check.detail} - {check.remedy}" for check in broken),
             headers={"Retry-After": "5"},
             extra={"checks": [check.model_dump() for check in checks]},
         )

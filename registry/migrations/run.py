@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ def _refuse_newer(connection: Connection, settings: Config) -> None:
             f"the database has schema revision {', '.join(unknown)}, made by a newer release; this one knows up to "
             f"{scripts.get_current_head()}. Run the newer release, or restore the backup made before the upgrade"
         )
+
+
+def current(connection: Connection) -> str | None:
+    """The revision that the database has been brought to; None before the first."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def newest() -> tuple[str, frozenset[str]]:
+    """The newest revision of this code, and all that it knows."""
+    scripts = ScriptDirectory.from_config(config())
+    return str(scripts.get_current_head()), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def differences(connection: Connection) -> list[Any]:

@@ -38,7 +38,7 @@ def test_a_duration_is_in_one_bucket_and_in_the_sum(world):
     for seconds in (0.05, 5.0, 5.1, 1e9, -2):
         world.write(counters.observe, "wait", {"queue": "train"}, seconds)
     assert values(world) == {
-        ("wait_bucket", '{"le":"0.1","queue":"train"}'): 2.0,
+        ("wait_bucket", '{"le":"1.0","queue":"train"}'): 2.0,
         ("wait_bucket", '{"le":"5.0","queue":"train"}'): 1.0,
         ("wait_bucket", '{"le":"15.0","queue":"train"}'): 1.0,
         ("wait_bucket", '{"le":"+Inf","queue":"train"}'): 1.0,

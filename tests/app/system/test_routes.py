@@ -1,18 +1,17 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from typing import Any
 
 import jsonschema
 import pytest
+from sqlalchemy import text
 
 from app.dependencies import Services
-from app.event_streams import encode
 from app.main import create_app
 from app.settings import ApiSettings
 from app.system import health
-from app.watching import Watcher
-from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings
 
@@ -30,7 +29,8 @@ def services(tmp_path: Any, nudge: Any) -> Services:
     settings = Settings(state_dir=tmp_path)
     database = Database(settings.database_url)
     database.migrate()
-    return Services(settings, database, BlobStore(settings.blob_url), nudge, Watcher(database, encode))
+    wired: Services = create_app(settings, nudge=nudge, database=database, api=ApiSettings(api_key=None)).state.services
+    return wired
 
 
 def test_health_asks_nobody(service: Any) -> None:
@@ -42,7 +42,10 @@ def test_health_asks_nobody(service: Any) -> None:
 def test_ready(service: Any) -> None:
     body = service.client.get("/readyz").json()
     assert body["status"] == "ready"
-    assert {check["name"]: check["ok"] for check in body["checks"]} == {"database": True, "blob_store": True}
+    checks = {check["name"]: check for check in body["checks"]}
+    assert set(checks) == {"database", "migrations", "blob_store", "disk", "workers"}
+    for name in ("database", "migrations", "blob_store", "workers"):
+        assert (checks[name]["ok"], checks[name]["remedy"]) == (True, None)
 
 
 def test_not_ready_says_what_is_wrong(service: Any) -> None:
@@ -53,7 +56,61 @@ def test_not_ready_says_what_is_wrong(service: Any) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Retry-After"] == "5"
     assert answer.json()["detail"].startswith("database: ")
-    assert {check["name"]: check["ok"] for check in answer.json()["checks"]} == {"database": False, "blob_store": True}
+    checks = {check["name"]: check for check in answer.json()["checks"]}
+    found = {name: check["ok"] for name, check in checks.items() if check["required"]}
+    assert found == {"database": False, "migrations": False, "blob_store": True}
+    assert "POCKETREC_DATABASE_URL" in checks["database"]["remedy"]
+    assert checks["workers"]["detail"] == "can't be told without the database"
+
+
+@pytest.mark.parametrize(
+    ("revision", "detail", "remedy"),
+    [("0001", "the schema is at 0001; this version needs", "Restart"), ("9999", "doesn't know", "update this process")],
+)
+def test_a_schema_of_another_version(service: Any, revision: str, detail: str, remedy: str) -> None:
+    with service.database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    answer = service.client.get("/readyz")
+    assert answer.status_code == 503
+    [check] = [check for check in answer.json()["checks"] if check["name"] == "migrations"]
+    assert detail in check["detail"]
+    assert remedy in check["remedy"]
+
+
+def test_warnings_leave_it_ready(make_service: Any) -> None:
+    service = make_service(min_free_bytes=1 << 62)
+    body = service.client.get("/readyz").json()
+    assert body["status"] == "ready"
+    [disk] = [check for check in body["checks"] if check["name"] == "disk"]
+    assert (disk["ok"], disk["required"]) == (False, False)
+    assert "POCKETREC_MIN_FREE_BYTES" in disk["detail"]
+
+
+def test_jobs_that_nobody_takes(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = service.job(preset="bow").json()["id"]
+    wired: Services = service.app.state.services
+
+    def workers() -> health.Check:
+        return next(check for check in health.run_checks(wired) if check.name == "workers")
+
+    assert workers().detail == "0 jobs run, 1 wait"
+    monkeypatch.setattr(health, "UNTAKEN_SECONDS", 0.0)
+    found = workers()
+    assert (found.ok, found.required) == (False, False)
+    assert found.detail.startswith("queue train: 1 wait, the first for 0 seconds, and no worker")
+    assert service.client.get("/readyz").status_code == 200
+    service.job(preset="bow")
+    service.claim(job_id)
+    assert workers().detail == "1 jobs run, 1 wait"  # they are busy
+
+
+def test_a_blob_store_that_cannot_be_written(service: Any) -> None:
+    folder = service.settings.state_dir / "blobs"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way")
+    answer = service.client.get("/readyz")
+    assert answer.json()["detail"].startswith("blob_store: ")
+    assert "POCKETREC_BLOB_URL" in answer.json()["detail"]
 
 
 def test_a_broker_that_is_away_or_silent(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
