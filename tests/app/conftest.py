@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -91,12 +95,38 @@ Maker = Callable[..., Service]
 
 
 @pytest.fixture
-def make_service(tmp_path: Path) -> Iterator[Maker]:
-    """Builds services; keyword arguments are settings, `api_key` included."""
+def new_schema() -> Iterator[Callable[[], str]]:
+    """Makes URLs of empty PostgreSQL schemas, which are dropped at the end; skips where no PostgreSQL answers."""
+    with ExitStack() as stack:
+
+        def make() -> str:
+            try:
+                connection = psycopg.connect("host=127.0.0.1 user=root dbname=test connect_timeout=3", autocommit=True)
+            except psycopg.OperationalError as error:
+                pytest.skip(f"no PostgreSQL answers at 127.0.0.1:5432: {error}")
+            stack.enter_context(connection)
+            name = f"pocketrec_app_{secrets.token_hex(6)}"
+            connection.execute(f"CREATE SCHEMA {name}")
+            stack.callback(connection.execute, f"DROP SCHEMA {name} CASCADE")
+            return f"postgresql://root@127.0.0.1:5432/test?options=-csearch_path%3D{name}"
+
+        yield make
+
+
+@pytest.fixture
+def make_service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Maker]:
+    """Builds services; keyword arguments are settings, `api_key` included.
+
+    On SQLite, or with POCKETREC_TEST_DATABASE=postgresql in the environment each on a PostgreSQL schema of its own.
+    """
     opened: list[Service] = []
+    on_postgresql = os.environ.get("POCKETREC_TEST_DATABASE") == "postgresql"
+    new_schema = request.getfixturevalue("new_schema") if on_postgresql else None
 
     def make(*, api_key: str | None = None, base_url: str = "http://127.0.0.1:8000", **given: Any) -> Service:
         folder = tmp_path / f"service{len(opened)}"
+        if new_schema is not None:
+            given.setdefault("database_url", new_schema())
         settings = Settings(state_dir=folder, **given)
         nudged: list[str] = []
 
