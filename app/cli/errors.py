@@ -46,6 +46,7 @@ INPUT_CODES = frozenset(
         "dataset_unreadable",
         "archive_rejected",
         "size_budget_impossible",
+        "resource_estimate_exceeded",
         "checkpoint_mismatch",
         "unknown_items",
         "not_a_bundle",

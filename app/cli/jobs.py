@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
+from app.cli.estimates import say_expected
 from app.cli.options import DEFAULT_URL, AsJson, Config, Limit, Preset, Url, connect
 from app.cli.output import console, human_seconds, print_json, printable, say
 
@@ -68,6 +69,7 @@ def submit(
             model=model,
             metadata=_pairs(metadata),
         )
+        say_expected(job.estimate)
         if watch:
             say(f"{job.id} queued")
             job = follow(client, job.id)

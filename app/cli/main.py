@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import configs, datasets, jobs, models
+from app.cli import configs, datasets, estimates, jobs, models
 from app.cli.demo import demo
 from app.cli.recommend import recommend
 from app.cli.serve import serve, worker
@@ -45,6 +45,7 @@ app.command()(worker)
 app.command()(train)
 app.command()(recommend)
 app.add_typer(datasets.app, name="dataset")
+jobs.app.command()(estimates.validate)
 app.add_typer(jobs.app, name="job")
 app.add_typer(models.app, name="model")
 app.add_typer(configs.app, name="config")

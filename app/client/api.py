@@ -108,10 +108,21 @@ class Client:
         metadata: Mapping[str, str] | None = None,
     ) -> Job:
         """Queue a training job on a dataset."""
-        body: dict[str, Any] = {"type": "train", "dataset_id": dataset_id}
         optional = {"preset": preset, "config": config, "model": model, "metadata": metadata}
-        body |= {key: value for key, value in optional.items() if value is not None}
+        body = _train(dataset_id, optional)
         return Job.model_validate(self.transport.request("POST", "/v1/jobs", json=body).json())
+
+    def validate_job(
+        self, dataset_id: str, *, preset: str | None = None, config: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What a training job would come to, without queueing it: `{config, estimate, limits, warnings, ...}`.
+
+        Raises:
+            ApiError: the one that `submit_job` would raise, such as `resource_estimate_exceeded`.
+        """
+        body = _train(dataset_id, {"preset": preset, "config": config})
+        answer: dict[str, Any] = self.transport.request("POST", "/v1/jobs:validate", json=body).json()
+        return answer
 
     def job(self, job_id: str) -> Job:
         """One job."""
@@ -281,3 +292,10 @@ class Client:
                 yield body
             if last_answer - began < SHORTEST_PAUSE:  # the answer came at once: don't hammer
                 time.sleep(SHORTEST_PAUSE if response.status_code != 304 else 2 * SHORTEST_PAUSE)
+
+
+def _train(dataset_id: str, optional: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a training job; of `optional` what is given."""
+    return {"type": "train", "dataset_id": dataset_id} | {
+        key: value for key, value in optional.items() if value is not None
+    }

@@ -77,6 +77,7 @@ class Job(Answer):
     preset: str | None = None
     model: str | None = None
     metadata: dict[str, str] = {}
+    estimate: dict[str, Any] | None = None  # what was expected of it when it was queued
     error: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     retry_of: str | None = None
