@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.file_responses import ZERO_COPY
 from app.problems import MEDIA_TYPE, document
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ZERO_COPY = "http.response.zerocopysend"
 # httptools takes heads of any size; nothing that we answer needs more than this.
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_SECONDS = 20.0
