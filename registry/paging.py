@@ -22,8 +22,7 @@ def page(
     to_record: Callable[[RowMapping], R],
 ) -> Page[R]:
     """At most `limit` (1 to 1000) rows of `query` with `key` below `after`, in falling order of `key`."""
-    if not 1 <= limit <= 1000:
-        raise ValueError(f"limit is {limit}; expected 1 to 1000")
+    check_limit(limit)
     if after is not None:
         query = query.where(key < after)
     # One row more than asked for tells whether there is a next page.
@@ -31,3 +30,9 @@ def page(
     shown = rows[:limit]
     next_after = str(shown[-1][key]) if len(rows) > limit else None
     return Page(tuple(to_record(row) for row in shown), next_after)
+
+
+def check_limit(limit: int) -> None:
+    """Raise ValueError unless `limit` is 1 to 1000."""
+    if not 1 <= limit <= 1000:
+        raise ValueError(f"limit is {limit}; expected 1 to 1000")
