@@ -12,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from app import event_streams, idempotency, openapi, problems
 from app.cors import Cors
+from app.datasets import builtin_routes as builtin_dataset_routes
+from app.datasets import changes as dataset_changes
 from app.datasets import routes as dataset_routes
 from app.datasets import upload
 from app.dependencies import Services
@@ -57,7 +59,7 @@ def create_app(
     key = (api or ApiSettings()).key
     check_binding(settings, key)
     if not structlog.is_configured():
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, settings.log_format)
     database = database or Database(settings.database_url)
     blobs = blobs or BlobStore(settings.blob_url)
     wired = Services(
@@ -100,7 +102,8 @@ def create_app(
     jobs_by_topic = (job_routes, job_validation, job_actions, job_logs)
     models_by_topic = (model_compare, model_routes, model_yank)  # `{name}:compare` comes before `{name}`
     system_by_topic = (system_routes, system_metrics)
-    topics = (dataset_routes, *jobs_by_topic, *models_by_topic, *system_by_topic)
+    datasets_by_topic = (dataset_routes, dataset_changes, builtin_dataset_routes)
+    topics = (*datasets_by_topic, *jobs_by_topic, *models_by_topic, *system_by_topic)
     routers = [routes.router for routes in topics]
     for router in routers:
         app.include_router(router)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -37,7 +39,9 @@ class Lease:
         self._lease_seconds = lease_seconds
         self._expires = time.monotonic() + lease_seconds
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{claim.job_id}", daemon=True)
+        # With the fields that the supervisor's lines carry.
+        beat = partial(copy_context().run, self._beat)
+        self._thread = threading.Thread(target=beat, name=f"heartbeat-{claim.job_id}", daemon=True)
 
     def __enter__(self) -> Lease:
         self._thread.start()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 from registry import logs
 
 
-def configure(level: str = "info") -> None:
-    """Those of all processes, from `level` on, and the libraries' warnings with them."""
-    logs.configure(level)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", force=True
-    )
+def configure(level: str = "info", form: logs.Form = "auto") -> None:
+    """Those of all processes, from `level` on; what the libraries set up for theirs is taken down."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
+    logs.configure(level, form)

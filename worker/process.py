@@ -8,6 +8,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,8 @@ class TrainerProcess:
             )
         priority.lower(self._process.pid, nice)
         self._messages: queue.Queue[messages.Message | None] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, name="trainer-stdout", daemon=True)
+        read = partial(copy_context().run, self._read)  # its lines carry the attempt's fields
+        self._reader = threading.Thread(target=read, name="trainer-stdout", daemon=True)
         self._reader.start()
 
     @property

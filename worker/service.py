@@ -33,7 +33,7 @@ PARENT_POLL_SECONDS = 0.5
 
 def run(settings: Settings, *, die_with_parent: bool = False) -> int:
     """Run a worker until it is told to stop. Returns the exit status."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     try:
         running = broker.start(settings)
     except broker.BrokerUnavailable as error:
