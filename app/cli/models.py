@@ -143,7 +143,7 @@ def download(
         yanked = client.model_version(name, number).yanked
         if yanked is not None:
             say(f"version {number} was yanked{f': {yanked.reason}' if yanked.reason else ''}", style="yellow")
-        archive = out.with_name(f"{name}-{number}.zip")
+        archive = out.resolve().with_name(f"{name}-{number}.zip")
         bundle, sha256 = fetch(client, name, number, archive, out)
     archive.unlink()
     if as_json:
@@ -170,7 +170,7 @@ def fetch(client: Client, name: str, version: int, archive: Path, folder: Path) 
     """Download a bundle to `archive`, unpack it into `folder` and verify all of it; also the zip's sha256."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from app.client import unpack, verify
+    from app.client import install
 
     bar = Progress(
         TextColumn("downloading"),
@@ -185,5 +185,4 @@ def fetch(client: Client, name: str, version: int, archive: Path, folder: Path) 
         sha256 = client.download_bundle(
             name, version, archive, lambda done, total: bar.update(task, completed=done, total=total)
         )
-    unpack(archive, folder)
-    return verify(folder), sha256
+    return install(archive, folder), sha256

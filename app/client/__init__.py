@@ -9,7 +9,7 @@ with Client("http://127.0.0.1:8765") as client:
 """
 
 from app.client.api import Client
-from app.client.bundles import VerifiedBundle, unpack, verify
+from app.client.bundles import VerifiedBundle, install, unpack, verify
 from app.client.errors import ApiError, BundleInvalid, ChecksumMismatch, ClientError, Unreachable
 from app.client.models import (
     Artifact,
@@ -44,6 +44,7 @@ __all__ = [
     "Variant",
     "VerifiedBundle",
     "Yanked",
+    "install",
     "unpack",
     "verify",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,6 +27,29 @@ class VerifiedBundle:
     def read_json(self, name: str) -> Any:
         """The content of one of its JSON files, such as `report.json`."""
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+def install(archive: Path, folder: Path) -> VerifiedBundle:
+    """Unpack a bundle's zip and verify it; `folder`, which is new or empty, gets its files once every one is right.
+
+    Raises:
+        BundleInvalid, ChecksumMismatch: see `unpack` and `verify`. Nothing is left of it then.
+    """
+    place = folder.resolve()  # it may be given as "."
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f".{place.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        unpack(archive, temporary)
+        verified = verify(temporary)
+        if place.exists():
+            for child in temporary.iterdir():
+                child.rename(place / child.name)
+        else:
+            temporary.rename(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return replace(verified, folder=folder)
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
-from app.client.errors import ChecksumMismatch, ClientError, Unreachable
+from app.client.errors import ApiError, ChecksumMismatch, ClientError, Unreachable
 from app.client.transport import Transport
 
 ReceivedReport = Callable[[int, int], None]  # bytes received, bytes in all
 TRIES = 6
+_PASSING = frozenset({502, 503, 504})  # a service that restarts, or the proxy before it
 
 
 def download(
@@ -22,7 +24,8 @@ def download(
     """Fetch `path` to `target`; the sha256 of what lies there then.
 
     The service's ETags are sha256 sums, so bytes of an earlier, broken-off download are taken up again with `If-Range`
-    and can't be mixed with another file's. `target` appears in one step, once its sum is right.
+    and can't be mixed with another file's. `target` appears in one step, once its sum is right; if it is there with
+    that sum already, nothing is fetched.
 
     Args:
         transport: where to.
@@ -36,19 +39,14 @@ def download(
         ApiError, Unreachable: the service said no, or went away and didn't come back.
     """
     expected = sha256 or _published_sum(transport, path)
+    if target.is_file() and file_sum(target) == expected:
+        return expected
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{expected[:16]}.part")
-    for attempt in range(1, TRIES + 1):
-        try:
-            _receive(transport, path, part, expected, report)
-            break
-        except (Unreachable, httpx.TransportError) as error:
-            if attempt == TRIES:
-                raise Unreachable(
-                    f"the download of {target.name} broke off {TRIES} times ({error}); the part received is kept: "
-                    "run the same command to go on"
-                ) from error
-            time.sleep(min(0.2 * 2**attempt, 5))
+    resumed = _complete(transport, path, part, expected, report)
+    if resumed and file_sum(part) != expected:
+        part.unlink()  # what an earlier process left may be torn, by a power cut for example: fetch all of it once more
+        _complete(transport, path, part, expected, report)
     actual = file_sum(part)
     if actual != expected:
         part.unlink()
@@ -56,6 +54,7 @@ def download(
             f"{target.name}: expected sha256 {expected}, received {actual}; the file was refused. Try again; if it "
             "stays so, the file was altered on its way or in the store"
         )
+    _sync(part)
     part.replace(target)
     return actual
 
@@ -71,6 +70,29 @@ def _published_sum(transport: Transport, path: str) -> str:
     if len(etag) != 64 or not set(etag) <= set("0123456789abcdef"):
         raise ClientError(f"{path}: the service names no sha256 for this file (ETag {etag!r}), so it can't be verified")
     return etag
+
+
+def _complete(transport: Transport, path: str, part: Path, expected: str, report: ReceivedReport | None) -> bool:
+    """Fetch what is missing of `part`, however often that breaks off; whether an earlier call had left some of it.
+
+    Raises:
+        ApiError, Unreachable: see `download`.
+    """
+    resumed = part.exists()
+    for attempt in range(1, TRIES + 1):
+        try:
+            _receive(transport, path, part, expected, report)
+            return resumed
+        except (Unreachable, ApiError, httpx.TransportError) as error:
+            if isinstance(error, ApiError) and error.status not in _PASSING:
+                raise
+            if attempt == TRIES:
+                raise Unreachable(
+                    f"the download of {part.name} broke off {TRIES} times ({error}); the part received is kept: "
+                    "run the same command to go on"
+                ) from error
+            time.sleep(min(0.2 * 2**attempt, 5))
+    raise AssertionError("the last try returns or raises")
 
 
 def _receive(transport: Transport, path: str, part: Path, expected: str, report: ReceivedReport | None) -> None:
@@ -97,3 +119,12 @@ def _receive(transport: Transport, path: str, part: Path, expected: str, report:
                     report(done, total)
     finally:
         response.close()
+
+
+def _sync(path: Path) -> None:
+    """On disk before it gets its name: a power cut must not leave that name on an empty file."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.client import BundleInvalid, ChecksumMismatch, unpack, verify
+from app.client import BundleInvalid, ChecksumMismatch, install, unpack, verify
 
 FILES = {"model.tflite": b"model", "vocabulary/items.txt": b"<pad>\n42\n"}
 
@@ -71,3 +71,34 @@ def test_something_else_than_a_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bundle.zip").write_bytes(b"<html>")
     with pytest.raises(BundleInvalid, match="not a zip"):
         unpack(tmp_path / "bundle.zip", tmp_path / "out")
+
+
+def zipped(bundle: Path) -> Path:
+    archive = bundle.with_name("bundle.zip")
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in sorted(bundle.rglob("*")):
+            if file.is_file():
+                target.write(file, file.relative_to(bundle).as_posix())
+    return archive
+
+
+def test_a_bundle_is_installed_whole(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(bundle)
+    out = bundle.with_name("out")
+    assert install(archive, out / "deep").folder == out / "deep"
+    assert verify(out / "deep").files == 2
+    here = bundle.with_name("here")
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert install(archive, Path()).files == 2
+    assert verify(here).files == 2
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["bundle", "bundle.zip", "here", "out"]
+
+
+def test_nothing_is_left_of_a_bundle_that_is_refused(bundle: Path) -> None:
+    (bundle / "model.tflite").write_bytes(b"nodel")
+    before = sorted(bundle.parent.iterdir())
+    archive = zipped(bundle)
+    with pytest.raises(ChecksumMismatch):
+        install(archive, bundle.with_name("out"))
+    assert sorted(bundle.parent.iterdir()) == sorted([*before, archive])

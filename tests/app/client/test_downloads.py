@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
+import signal
+import subprocess
+import sys
+import threading
+import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.client import ApiError, ChecksumMismatch, Client, ClientError
@@ -134,3 +141,90 @@ def test_the_key_is_not_sent_to_another_host(server: Any, tmp_path: Path) -> Non
     with Client(server.url, "secret") as client, pytest.raises(ClientError, match="another host"):
         client.download("http://127.0.0.2:9/file", tmp_path / "file.bin", SUM)
     assert server.requests == []
+
+
+class Restarting(httpx.BaseTransport):
+    """A network over which nobody answers, or a proxy answers in his stead, from the `first` request on."""
+
+    def __init__(self, first: int, failures: list[int | None]) -> None:
+        self.inner = httpx.HTTPTransport()
+        self.first, self.failures, self.seen = first, failures, 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.seen += 1
+        number = self.seen - self.first
+        if not 0 <= number < len(self.failures):
+            return self.inner.handle_request(request)
+        status = self.failures[number]
+        if status is None:
+            raise httpx.ConnectError("connection refused", request=request)
+        return httpx.Response(status, request=request)
+
+
+def test_a_service_that_restarts_in_mid_download_costs_nothing(server: Any, tmp_path: Path) -> None:
+    server.handler = file_of(BODY, break_after=250_000)
+    network = Restarting(2, [None, 502, 503, None])
+    with Client(server.url, None, network) as client:
+        client.download("/file", tmp_path / "file.bin", SUM)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert [headers.get("range") for _, _, headers in server.requests] == [None, "bytes=250000-"]
+
+
+def test_a_refusal_in_mid_download_is_final_and_the_part_stays(server: Any, tmp_path: Path) -> None:
+    server.handler = file_of(BODY, break_after=250_000)
+    with Client(server.url, None, Restarting(2, [401])) as client, pytest.raises(ApiError):
+        client.download("/file", tmp_path / "file.bin", SUM)
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [250_000]
+
+
+def test_a_torn_part_of_an_earlier_process_is_fetched_again(server: Any, tmp_path: Path) -> None:
+    (tmp_path / f".file.bin.{SUM[:16]}.part").write_bytes(BODY[:1000] + bytes(4096))
+    server.handler = file_of(BODY)
+    with Client(server.url) as client:
+        client.download("/file", tmp_path / "file.bin", SUM)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert [headers.get("range") for _, _, headers in server.requests] == ["bytes=5096-", None]
+
+
+def test_a_file_that_is_there_already_is_not_fetched_again(server: Any, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(BODY)
+    server.handler = file_of(BODY)
+    with Client(server.url) as client:
+        assert client.download("/file", tmp_path / "file.bin") == SUM
+    assert [method for method, _, _ in server.requests] == ["HEAD"]
+
+
+def test_a_killed_client_goes_on_with_what_it_had(server: Any, tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def stalls(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("ETag", f'"{SUM}"')
+        request.send_header("Content-Length", str(len(BODY)))
+        request.end_headers()
+        request.wfile.write(BODY[:300_000])
+        request.wfile.flush()
+        release.wait(30)
+        request.close_connection = True
+
+    server.handler = stalls
+    code = "import sys; from pathlib import Path; from app.client import Client\n"
+    code += "Client(sys.argv[1]).download('/file', Path(sys.argv[2]), sys.argv[3])"
+    root = Path(__file__).parents[3]
+    arguments = [sys.executable, "-c", code, server.url, str(tmp_path / "file.bin"), SUM]
+    part = tmp_path / f".file.bin.{SUM[:16]}.part"
+    with subprocess.Popen(arguments, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}) as process:
+        give_up = time.monotonic() + 30
+        while not (part.exists() and part.stat().st_size > 0):
+            assert time.monotonic() < give_up
+            release.wait(0.02)  # `time.sleep` does nothing in these tests
+        process.send_signal(signal.SIGKILL)
+    release.set()
+    assert not (tmp_path / "file.bin").exists()
+    kept = part.stat().st_size
+    assert 0 < kept <= 300_000
+    server.handler = file_of(BODY)
+    with Client(server.url) as client:
+        client.download("/file", tmp_path / "file.bin", SUM)
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert server.requests[-1][2]["range"] == f"bytes={kept}-"
