@@ -33,6 +33,11 @@ def header_list(request: Request, name: str) -> str | None:
     return ", ".join(lines) if lines else None
 
 
+def etag_of(body: bytes) -> str:
+    """The entity tag of `body`: its sha256, in quotes."""
+    return f'"{hashlib.sha256(body).hexdigest()}"'
+
+
 def respond_with(request: Request, view: BaseModel, headers: dict[str, str] | None = None) -> Response:
     """`view` as JSON, serialised once; see `respond`."""
     return respond(request, view.model_dump_json().encode(), headers)
@@ -40,7 +45,7 @@ def respond_with(request: Request, view: BaseModel, headers: dict[str, str] | No
 
 def respond(request: Request, body: bytes, headers: dict[str, str] | None = None) -> Response:
     """`body` (JSON) with an ETag of its bytes, or 304 where the client already has it."""
-    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    etag = etag_of(body)
     every = {**(headers or {}), "ETag": etag, "Cache-Control": PRIVATE}
     known = header_list(request, "if-none-match")
     if known is not None and weak_match(known, etag):

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from app import idempotency
+from app.datasets.fetched import DatasetRequest
 from app.problems import ProblemDocument
 from reco_core.config import JobConfig
 
@@ -39,7 +40,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for name, model in (("Problem", ProblemDocument), ("JobConfig", JobConfig)):
+    for name, model in (("Problem", ProblemDocument), ("JobConfig", JobConfig), ("DatasetRequest", DatasetRequest)):
         schema = model.model_json_schema(ref_template=_REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[name] = schema

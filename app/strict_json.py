@@ -63,14 +63,18 @@ class _StrictRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             self._body = await limited_body(self)
-        if self._body:
-            media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json" and not media_type.endswith("+json"):
-                raise Problem("unsupported_media_type", "The body must be sent as Content-Type: application/json.")
+        if self._body and not is_json(self):
+            raise Problem("unsupported_media_type", "The body must be sent as Content-Type: application/json.")
         return self._body
 
     async def json(self) -> Any:
         return parse(await self.body())
+
+
+def is_json(request: Request) -> bool:
+    """Whether the body is said to be JSON, or something made of it such as a merge patch."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 async def limited_body(request: Request) -> bytes:

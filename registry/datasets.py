@@ -84,6 +84,7 @@ def list_page(
     *,
     status: str | None = None,
     created_after: datetime | None = None,
+    created_before: datetime | None = None,
     labels: Mapping[str, str] | None = None,
     after: str | None = None,
     limit: int = 20,
@@ -94,6 +95,8 @@ def list_page(
         query = query.where(_datasets.c.status == status)
     if created_after is not None:
         query = query.where(_datasets.c.created_at > created_after)
+    if created_before is not None:
+        query = query.where(_datasets.c.created_at < created_before)
     for key, value in (labels or {}).items():
         # No index: a project has hundreds of datasets, not millions.
         query = query.where(_datasets.c.labels[key].as_string() == value)

@@ -261,7 +261,8 @@ def _boundary(request: Request) -> bytes:
     if media_type != b"multipart/form-data" or not boundary:
         raise Problem(
             "unsupported_media_type",
-            "Send the file as multipart/form-data with a boundary, as `curl -F file=@ratings.csv` does.",
+            "Send the file as multipart/form-data with a boundary, as `curl -F file=@ratings.csv` does, or name "
+            "a source in application/json.",
         )
     return boundary
 

@@ -21,7 +21,8 @@ class DatasetView(BaseModel):
     bytes: int = Field(description="Size of the upload.")
     files: list[FileView] = Field(description="The files as they were uploaded.")
     spec: dict[str, Any] = Field(description="How it is read: format, mapping and so on; `auto` where detected.")
-    source: dict[str, Any] = Field(description="Where it came from.")
+    source: dict[str, Any] = Field(description="Where it came from; of a URL all but its query, which may be a secret.")
+    labels: dict[str, str] = Field(description="Your own notes.")
     content_hash: str | None = Field(description="sha256 of the parsed content; the same log has the same hash.")
     report: dict[str, Any] | None = Field(description="Rows in, accepted and rejected; the mapping that was used.")
     error: RecordedProblem | None = Field(description="Why it is invalid.")
@@ -42,7 +43,8 @@ def show_dataset(dataset: records.Dataset) -> DatasetView:
         bytes=sum(entry.bytes for entry in dataset.upload),
         files=[show_file(entry) for entry in dataset.upload],
         spec=dataset.spec,
-        source=dataset.source,
+        source=_shown_source(dataset.source),
+        labels=dataset.labels,
         content_hash=dataset.content_hash,
         report=dataset.report,
         error=None if error is None else RecordedProblem.model_validate(error),
@@ -54,51 +56,55 @@ def show_dataset(dataset: records.Dataset) -> DatasetView:
     )
 
 
-REPORT_EXAMPLE: dict[str, Any] = {
-    "format": "csv",
-    "mapping": {"user": "user_id", "item": "item_id", "timestamp": "ts", "rating": None},
-    "mapping_detected": True,
-    "rows": {"in": 100000, "accepted": 99998, "rejected": {"timestamp_missing": 2}},
-    "examples": [{"file": "ratings.csv", "line": 812, "code": "timestamp_missing", "detail": "timestamp missing"}],
-    "users": 943,
-    "items": 1682,
-}
-_SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-DATASET_EXAMPLE: dict[str, Any] = {
-    "id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
-    "name": "ratings.csv",
-    "status": "ready",
-    "bytes": 1979173,
-    "files": [{"path": "ratings.csv", "bytes": 1979173, "sha256": _SHA}],
-    "spec": {"format": "auto"},
-    "source": {"filename": "ratings.csv"},
-    "content_hash": "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
-    "report": REPORT_EXAMPLE,
-    "error": None,
-    "validation_job_id": "job_0199f0c2a5b57a1c9e2b4d6f8a0c1e3d",
-    "last_seq": 2,
-    "created_at": "2026-01-31T12:00:00.000000Z",
-    "updated_at": "2026-01-31T12:00:02.000000Z",
-    "ready_at": "2026-01-31T12:00:02.000000Z",
-}
-VALIDATING_EXAMPLE = DATASET_EXAMPLE | {
-    "status": "validating",
-    "content_hash": None,
-    "report": None,
-    "last_seq": 1,
-    "ready_at": None,
-}
-EVENTS_EXAMPLE: dict[str, Any] = {
-    "data": [
-        {
-            "id": "evt_0199f0c2a5b67d02c2d3e4f5a6b70819",
-            "subject": DATASET_EXAMPLE["id"],
-            "seq": 2,
-            "type": "dataset.ready",
-            "data": {"content_hash": DATASET_EXAMPLE["content_hash"]},
-            "created_at": "2026-01-31T12:00:02.000000Z",
-        }
-    ],
-    "has_more": False,
-    "next_cursor": None,
-}
+class PreviewColumn(BaseModel):
+    """A column of the log."""
+
+    name: str
+    type: str = Field(description="What it holds, as far as the first rows show.")
+
+
+class PreviewRow(BaseModel):
+    """An accepted row: user, item, time and rating as they were understood."""
+
+    line: int = Field(description="Its line in the file, or row number in Parquet.")
+    user: str
+    item: str
+    timestamp: datetime | None = Field(
+        description="The time; null where there is none, or none that looks like a time."
+    )
+    timestamp_raw: str | None = Field(description="The time as it stands in the file.")
+    rating: float | None
+
+
+class PreviewItem(BaseModel):
+    """A row of the item table."""
+
+    item: str
+    title: str | None
+    categories: list[str]
+
+
+class PreviewView(BaseModel):
+    """The first rows as they were read. Values are cut at 200 characters."""
+
+    format: str | None
+    file: str
+    mapping: dict[str, str | None]
+    mapping_detected: bool
+    columns: list[PreviewColumn]
+    timestamp_unit: Literal["seconds", "milliseconds", "microseconds", "nanoseconds"] | None = Field(
+        description="The unit of numeric times, by their size; null: they don't look like times."
+    )
+    rows: list[PreviewRow]
+    items: list[PreviewItem] = Field(description="The first rows of the item table.")
+    lines: list[str] = Field(description="Of an invalid dataset: the first lines as they stand in the file.")
+
+
+def show_preview(preview: dict[str, Any], limit: int) -> PreviewView:
+    """At most `limit` rows of a stored preview."""
+    return PreviewView.model_validate({**preview, "rows": preview["rows"][:limit]})
+
+
+def _shown_source(source: dict[str, Any]) -> dict[str, Any]:
+    url = source.get("url")
+    return source if url is None else {**source, "url": str(url).partition("?")[0].partition("#")[0]}

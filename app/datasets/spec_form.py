@@ -13,7 +13,7 @@ from reco_core.datasets.spec import DatasetSpec
 
 TEXT_FIELDS = frozenset({"format", "path", "separator", "encoding", "on_bad_rows"})
 JSON_FIELDS = frozenset({"mapping", "items", "header"})
-OTHER_FIELDS = frozenset({"name", "spec"})
+OTHER_FIELDS = frozenset({"name", "labels", "spec"})
 
 
 def read_spec(fields: Mapping[str, str]) -> DatasetSpec:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from app.datasets.labels import read as read_labels
 from app.datasets.multipart import Form, ReceivedFile, safe_name
 from app.datasets.spec_form import read_spec
 from app.dependencies import Services
@@ -65,7 +66,8 @@ def store(services: Services, principal: Principal, form: Form) -> Callable[[Ses
         fault = Fault("/file", "empty", "the file has no bytes")
         raise Problem("validation_failed", "The uploaded file is empty.", errors=[fault])
     log_name = safe_name(log.filename, "log")
-    name = _checked_name(form.fields.get("name") or log_name)
+    labels = read_labels(form.fields)
+    name = checked_name(form.fields.get("name") or log_name)
     entries = [_keep(services, log_name, log)]
     items = form.files.get("items")
     if items is not None:
@@ -79,11 +81,17 @@ def store(services: Services, principal: Principal, form: Form) -> Callable[[Ses
         spec=spec.model_dump(mode="json"),
         upload=entries,
         source={"filename": log_name},
+        labels=labels,
         request_id=request_id(),
     )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name, if it is one line of printable characters.
+
+    Raises:
+        Problem: `validation_failed`.
+    """
     try:
         return check_dataset_name(name)
     except InvalidName as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.datasets.schemas import DATASET_EXAMPLE
+from app.datasets.examples import DATASET_EXAMPLE
 
 QUEUED_EXAMPLE: dict[str, Any] = {
     "id": "job_0199f0c3b1d27f4aa1b2c3d4e5f60718",

@@ -34,20 +34,30 @@ class Copy:
 
 @dataclass(frozen=True)
 class Builtin:
-    """Where a dataset is found; the first source that works is kept."""
+    """Where a dataset is found; the first source that works is kept. And what there is to know before it is fetched."""
 
     original: Original
     copy: Copy
+    title: str = ""
+    licence: str = ""  # what the publisher allows, in short
+    users: int = 0
+    items: int = 0
+    interactions: int = 0
 
 
 DATASETS = {
     "movielens-100k": Builtin(
-        Original(
+        title="MovieLens 100K: ratings of films, 1997 to 1998",
+        licence="GroupLens: free for research, no commercial use without permission, not to be redistributed.",
+        users=943,
+        items=1682,
+        interactions=100_000,
+        original=Original(
             url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
             bytes=4_924_029,
             sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
         ),
-        Copy(
+        copy=Copy(
             requirement="recbole==1.2.1",
             wheel_sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
             members=tuple(f"recbole/dataset_example/ml-100k/ml-100k.{kind}" for kind in ("inter", "item", "user")),
