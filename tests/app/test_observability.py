@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 import structlog
+from fastapi import Request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -60,3 +62,43 @@ def test_a_failure_is_logged_under_its_trace_id(service: Any) -> None:
     [failure] = [line for line in lines if line["event"] == "request failed"]
     assert failure["trace_id"] == answer.json()["trace_id"]
     assert failure["exc_info"]
+
+
+KEY = "s3cr3t-" + "k" * 32
+
+
+def test_no_secret_gets_into_the_log(make_service: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever a client sends as a key, in whichever place, and also when the code fails on it."""
+    service = make_service(api_key=KEY)
+
+    def broken(request: Request) -> None:
+        credentials = request.headers.get("authorization")
+        raise RuntimeError("boom" if credentials else "no key")
+
+    service.app.add_api_route("/broken", broken)
+    capfd.readouterr()
+    ways: list[dict[str, Any]] = [
+        {"headers": {"Authorization": f"Bearer {KEY}"}},
+        {"headers": {"Authorization": f"Basic {KEY}"}},
+        {"params": {"api_key": KEY, "token": KEY}},
+        {"headers": {"X-Api-Key": KEY, "Cookie": f"key={KEY}"}},
+    ]
+    for way in ways:
+        for path in ("/v1/jobs", "/broken", "/nothing", "/metrics"):
+            service.client.get(path, **way)
+        service.client.post("/v1/jobs", content=b"{broken", **way)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert len(requests) >= 4 * 4
+    assert {"request_id", "trace_id", "method", "path", "status", "milliseconds"} <= set(requests[0])
+    assert any(line["event"] == "request failed" for line in lines)
+    assert KEY not in json.dumps(lines)
+    assert "s3cr3t" not in json.dumps(lines)
+
+
+def test_a_jobs_lines_can_be_followed_from_its_request(service: Any) -> None:
+    dataset = service.validated()
+    answer = service.client.post(
+        "/v1/jobs", json={"dataset_id": dataset.id, "preset": "bow"}, headers={"X-Request-ID": "order-17"}
+    )
+    assert service.read_job(answer.json()["id"]).request_id == "order-17"
