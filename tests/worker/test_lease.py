@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import structlog
 
 from registry.errors import LeaseLost
 from worker.lease import Lease
@@ -19,6 +20,19 @@ def test_it_is_renewed_while_it_is_held(service, wait_until):
     with lease_of(service, job_id):
         first = service.job(job_id).lease_until
         wait_until(lambda: service.job(job_id).lease_until > first)
+
+
+def test_the_lines_of_its_thread_carry_the_fields_of_the_attempt(service, wait_until):
+    job_id = service.train_job()
+    marks = {"job_id": job_id, "attempt": 1, "request_id": "order-17"}
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        with structlog.contextvars.bound_contextvars(**marks):
+            lease = lease_of(service, job_id)
+        lease._database = None  # whatever it does with it fails
+        with lease:
+            wait_until(lambda: lines)
+    assert lines[0]["event"] == "heartbeat_failed"
+    assert marks.items() <= lines[0].items()
 
 
 def test_it_is_not_renewed_once_its_holder_has_given_up(service):
