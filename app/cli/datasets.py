@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.errors import CommandFailed, from_problem, guarded
+from app.cli.errors import CommandFailed, Status, from_problem, guarded
 from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, Url, connect
 from app.cli.output import console, error_console, human_bytes, print_json, say
 
@@ -19,6 +19,14 @@ app = typer.Typer(no_args_is_help=True, help="Upload logs and read what was foun
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a dataset, such as ds_...")]
 Path_ = Annotated[Path, typer.Argument(metavar="PATH", help="The log: a file, a zip, or a folder (sent as a zip).")]
 Name = Annotated[str | None, typer.Option("--name", help="How to call it; by default the file's name.")]
+Builtin = Annotated[
+    str | None, typer.Option("--builtin", metavar="NAME", help="One that `pocketrec dataset builtins` lists.")
+]
+FromUrl = Annotated[
+    str | None,
+    typer.Option("--from-url", metavar="URL", help="Public https address of the log, where the service allows that."),
+]
+Label = Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Your own note. Repeat it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return before it has been validated.")]
 
 
@@ -49,12 +57,57 @@ def upload(
         dataset = send(client, path, name, spec, items)
         if not no_wait:
             dataset = client.wait_for_dataset(dataset.id)
-    if as_json and dataset.status != "invalid":
-        print_json(dataset.model_dump(mode="json"))
-    else:
-        _print(dataset)
-    if dataset.status == "invalid":
-        raise invalid(dataset)
+    _conclude(dataset, as_json)
+
+
+@app.command()
+@guarded
+def create(
+    builtin: Builtin = None,
+    from_url: FromUrl = None,
+    name: Name = None,
+    format: Format = None,  # noqa: A002 - typer names the option after it
+    map: Map = None,  # noqa: A002
+    label: Label = None,
+    no_wait: NoWait = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Have the service fetch a log, wait until it is validated and show the report.
+
+    Examples:
+
+      pocketrec dataset create --builtin movielens-100k
+
+      pocketrec dataset create --from-url https://example.com/ratings.csv --map user=uid
+    """
+    from app.cli.specs import dataset_spec, pairs
+
+    if (builtin is None) == (from_url is None):
+        raise CommandFailed(Status.BAD_INPUT, "usage", ["give either --builtin NAME or --from-url URL"])
+    labels = pairs("--label", label)
+    with connect(url) as client:
+        spec = dataset_spec(format, map)
+        dataset = client.create_dataset(builtin=builtin, url=from_url, name=name, spec=spec, labels=labels or None)
+        if not no_wait:
+            dataset = client.wait_for_dataset(dataset.id)
+    _conclude(dataset, as_json)
+
+
+@app.command()
+@guarded
+def builtins(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List what the service can fetch by name, with what its publisher allows."""
+    with connect(url) as client:
+        found = client.builtin_datasets()
+    if as_json:
+        print_json(found)
+        return
+    for entry in found:
+        size = f"{entry['interactions']:,} interactions of {entry['users']:,} users with {entry['items']:,} items"
+        console().print(f"{entry['name']}  {human_bytes(entry['bytes'])}  {size}")
+        console().print(f"  {entry['title']}")
+        console().print(f"  {entry['licence']}")
 
 
 @app.command("list")
@@ -94,6 +147,68 @@ def report(dataset_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> N
         print_json(found)
     else:
         print_report(found)
+
+
+@app.command()
+@guarded
+def preview(
+    dataset_id: Id,
+    rows: Annotated[int, typer.Option("--rows", min=1, max=100, help="How many rows.")] = 10,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show the first rows as they were understood: is the user the user, is the time the time?"""
+    with connect(url) as client:
+        found = client.dataset_preview(dataset_id, rows)
+    if as_json:
+        print_json(found)
+    else:
+        print_preview(found)
+
+
+@app.command()
+@guarded
+def rename(
+    dataset_id: Id,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its new name.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Give a dataset another name."""
+    with connect(url) as client:
+        _show_changed(client.update_dataset(dataset_id, name=name), as_json)
+
+
+@app.command()
+@guarded
+def label(
+    dataset_id: Id,
+    pairs_: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="KEY= without a value removes the label.")
+    ],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Set or remove labels of a dataset.
+
+    Example:
+
+      pocketrec dataset label ds_... season=spring draft=
+    """
+    from app.cli.specs import pairs
+
+    labels = {key: value or None for key, value in pairs("label", pairs_).items()}
+    with connect(url) as client:
+        _show_changed(client.update_dataset(dataset_id, labels=labels), as_json)
+
+
+@app.command()
+@guarded
+def delete(dataset_id: Id, url: Url = DEFAULT_URL) -> None:
+    """Delete a dataset. Jobs and models made from it stay; one that a waiting or running job needs is refused."""
+    with connect(url) as client:
+        client.delete_dataset(dataset_id)
+    say(f"deleted {dataset_id}")
 
 
 def send(client: Client, path: Path, name: str | None, spec: dict[str, Any], items: Path | None = None) -> Dataset:
@@ -137,11 +252,47 @@ def print_report(found: dict[str, Any]) -> None:
         console().print(f"  rows in {rows['in']:,}, accepted {rows['accepted']:,}, rejected {sum(rejected.values()):,}")
         for reason, count in rejected.items():
             console().print(f"    {reason}: {count:,}")
+    for warning in found.get("warnings") or ():
+        console().print(f"  note: {warning['count']:,} {warning['detail']}")
     if "users" in found:
         console().print(f"  users {found['users']:,}, items {found['items']:,}")
     for example in found.get("examples") or ():
         place = f"{example.get('file') or ''} line {example.get('line')}".strip()
         console().print(f"    {place}: {example.get('detail') or example.get('code')}")
+
+
+def print_preview(found: dict[str, Any]) -> None:
+    """A preview in lines. Its texts are a stranger's; the service has taken control characters out of them."""
+    console().print(f"{found['file']}: {found['format'] or 'unknown format'}")
+    if found["columns"]:
+        console().print("  columns " + ", ".join(f"{column['name']} ({column['type']})" for column in found["columns"]))
+    for row in found["rows"]:
+        time = row["timestamp"] or row["timestamp_raw"] or ""
+        rating = "" if row["rating"] is None else f"{row['rating']:g}"
+        console().print(f"  {row['line']:>7}  {row['user']:<16}  {row['item']:<16}  {time:<27}  {rating}".rstrip())
+    for item in found["items"][:5]:
+        console().print(f"  {item['item']:<16}  {item['title'] or ''}  {', '.join(item['categories'])}".rstrip())
+    for number, line in enumerate(found["lines"], 1):
+        console().print(f"  line {number}: {line}")
+
+
+def _conclude(dataset: Dataset, as_json: bool) -> None:
+    """Show what became of a new dataset. Raises CommandFailed where it is invalid."""
+    if as_json and dataset.status != "invalid":
+        print_json(dataset.model_dump(mode="json"))
+    else:
+        _print(dataset)
+    if dataset.status == "invalid":
+        raise invalid(dataset)
+
+
+def _show_changed(dataset: Dataset, as_json: bool) -> None:
+    if as_json:
+        print_json(dataset.model_dump(mode="json"))
+        return
+    _print_line(dataset)
+    if dataset.labels:
+        console().print("  " + ", ".join(f"{key}={value}" for key, value in dataset.labels.items()))
 
 
 def _print_line(dataset: Dataset) -> None:

@@ -40,6 +40,21 @@ def dataset_spec(
     return spec
 
 
+def pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    """The pairs of a repeated option KEY=VALUE; `option` is its name, for messages.
+
+    Raises:
+        CommandFailed: one that isn't of this form, or a key twice.
+    """
+    found: dict[str, str] = {}
+    for entry in given or []:
+        key, separator, value = entry.partition("=")
+        if not separator or not key or key in found:
+            raise _usage(f"{option} {entry}: expected KEY=VALUE, such as {option} season=spring, each key once")
+        found[key] = value
+    return found
+
+
 def config_document(preset: str | None, config: Path | None) -> dict[str, Any]:
     """The config document that `--preset NAME` or `--config FILE` names, checked.
 

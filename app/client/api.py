@@ -75,6 +75,42 @@ class Client:
             answer = self.transport.request("POST", "/v1/datasets", data=fields, files=files, timeout=timeout)
         return Dataset.model_validate(answer.json())
 
+    def create_dataset(
+        self,
+        *,
+        builtin: str | None = None,
+        url: str | None = None,
+        name: str | None = None,
+        spec: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Dataset:
+        """Have the service fetch a log: one of its built-in ones, or one from a URL where it allows that."""
+        given = {"builtin": builtin, "url": url, "name": name, "labels": labels}
+        body = {**(spec or {}), **{key: value for key, value in given.items() if value is not None}}
+        return Dataset.model_validate(self.transport.request("POST", "/v1/datasets", json=body).json())
+
+    def builtin_datasets(self) -> list[dict[str, Any]]:
+        """What the service can fetch by name: `{name, title, bytes, users, items, interactions, licence, url}`."""
+        found: list[dict[str, Any]] = self.transport.request("GET", "/v1/builtin_datasets").json()["data"]
+        return found
+
+    def dataset_preview(self, dataset_id: str, rows: int = 20) -> dict[str, Any]:
+        """The first rows as they were understood, and of an invalid dataset its first lines."""
+        path, parameters = f"/v1/datasets/{dataset_id}/preview", {"limit": rows}
+        preview: dict[str, Any] = self.transport.request("GET", path, params=parameters).json()
+        return preview
+
+    def update_dataset(
+        self, dataset_id: str, *, name: str | None = None, labels: Mapping[str, str | None] | None = None
+    ) -> Dataset:
+        """Give a dataset another name, or set labels (None removes one); the others stay."""
+        body = {key: value for key, value in {"name": name, "labels": labels}.items() if value is not None}
+        return Dataset.model_validate(self.transport.request("PATCH", f"/v1/datasets/{dataset_id}", json=body).json())
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Delete a dataset that no waiting or running job needs."""
+        self.transport.request("DELETE", f"/v1/datasets/{dataset_id}")
+
     def dataset(self, dataset_id: str) -> Dataset:
         """One dataset."""
         return self._one(f"/v1/datasets/{dataset_id}", Dataset)

@@ -26,6 +26,8 @@ class Dataset(Answer):
     content_hash: str | None = None
     report: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    source: dict[str, Any] = {}
+    labels: dict[str, str] = {}
     created_at: datetime | None = None
 
 

@@ -93,7 +93,11 @@ def cut(value: object) -> str:
     """A value as text: at most MAX_VALUE characters, and none that a terminal or a database would choke on."""
     text = str(value)
     text = text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 1] + "…"
-    return re.sub(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text.rstrip("\r"))
+    return re.sub(
+        r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]",
+        "\N{REPLACEMENT CHARACTER}",
+        text.rstrip("\r"),
+    )
 
 
 def _unit(times: pl.Series) -> str | None:
