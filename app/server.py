@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from app import process_memory
 from app.http_protocol import HttpProtocol
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._api = api
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        process_memory.limit_threads()
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Before uvicorn waits for open requests: the application itself is told of the end only after that.
         self._api.state.services.watcher.close()
@@ -30,6 +35,7 @@ class Server(uvicorn.Server):
 
 def make_server(api: FastAPI) -> Server:
     """A server for what `create_app` returned; `run(sockets=[...])` blocks until SIGTERM or SIGINT."""
+    process_memory.share_heaps()
     config = uvicorn.Config(
         api,
         http=HttpProtocol,

@@ -3,8 +3,7 @@
     python benchmarks/api_footprint.py [--upload-megabytes 1000]
 
 First the import alone, then the service as it runs: memory after each kind of work, and the highest seen during it. The
-target is at most 150 MB throughout. The second service runs with MALLOC_ARENA_MAX=2, which tells the C library to share
-its heaps between threads.
+target is at most 150 MB throughout.
 """
 
 from __future__ import annotations
@@ -48,13 +47,10 @@ def main() -> None:
     options = _parser().parse_args()
     console = Console(width=110)
     console.print(_imports())
-    table = Table("after", "resident MB", "highest MB", "seconds", "resident MB, 2 arenas", "highest MB, 2 arenas")
+    table = Table("after", "resident MB", "highest MB during it", "seconds")
     table.title = f"The API process of the running service; target: at most {TARGET_MB} MB"
-    both = [_run(options.upload_megabytes, {}), _run(options.upload_megabytes, {"MALLOC_ARENA_MAX": "2"})]
-    for (name, resident, highest, seconds), (_, other, other_highest, _) in zip(*both, strict=True):
-        table.add_row(
-            name, f"{resident:.0f}", f"{highest:.0f}", f"{seconds:.1f}", f"{other:.0f}", f"{other_highest:.0f}"
-        )
+    for name, resident, highest, seconds in _run(options.upload_megabytes):
+        table.add_row(name, f"{resident:.0f}", f"{highest:.0f}", f"{seconds:.1f}")
     console.print(table)
 
 
@@ -76,7 +72,7 @@ def _imports() -> Table:
     return table
 
 
-def _run(upload_megabytes: int, environment: dict[str, str]) -> list[tuple[str, float, float, float]]:
+def _run(upload_megabytes: int) -> list[tuple[str, float, float, float]]:
     """(what was done, MB after it, highest MB during it, seconds) for each kind of work, on a fresh service."""
     with serving.scratch() as folder:
         large = folder / "large"
@@ -86,7 +82,7 @@ def _run(upload_megabytes: int, environment: dict[str, str]) -> list[tuple[str, 
                 file.write(block)
         path = serving.publish(folder, {"large.tflite": large})["large.tflite"]
         large.unlink()
-        with serving.running(folder, **environment) as service, httpx.Client(base_url=service.url) as client:
+        with serving.running(folder) as service, httpx.Client(base_url=service.url) as client:
             dataset = client.get("/v1/jobs").json()["data"][-1]["dataset_id"]
             work: list[tuple[str, Callable[[], None]]] = [
                 ("start", lambda: None),
