@@ -200,7 +200,7 @@ def document(operation: dict[str, Any]) -> None:
 
 def _unread(request: Request, asker: Principal, key: str | None) -> Unread:
     owner = f"project:{asker.project}" if asker.key_id is None else f"key:{asker.key_id}"
-    route = f"{request.method} {quote(request.url.path, errors='surrogatepass')}"
+    route = f"{request.method} {quote(request.url.path, safe='/:', errors='surrogatepass')}"
     if len(route) > _MAX_ROUTE:
         route = f"{request.method} {hashlib.sha256(route.encode()).hexdigest()}"
     if len(request.headers.getlist(HEADER)) > 1:
