@@ -21,13 +21,14 @@ def find(services: Services, principal: Principal, job_id: str) -> Job:
     Raises:
         Problem: `not_found`, also where it belongs to somebody else.
     """
-    if not plausible_id(job_id):
-        not_found("job")
-    try:
-        with services.database.read() as session:
-            return jobs.get(session, job_id, project=principal.project)
-    except NotFound:
-        not_found("job")
+    with services.database.read() as session:
+        return _get(session, principal, job_id)
+
+
+def find_described(services: Services, principal: Principal, job_id: str) -> JobView:
+    """The asker's job of this id as JSON, all of it from one state of the database. Raises as `find`."""
+    with services.database.read() as session:
+        return describe(session, [_get(session, principal, job_id)])[0]
 
 
 def describe(session: Session, found: Sequence[Job]) -> list[JobView]:
@@ -35,3 +36,12 @@ def describe(session: Session, found: Sequence[Job]) -> list[JobView]:
     begun = [job.id for job in found if job.attempt > 0 or job.retry_of is not None]
     newest = checkpoints.latest_of(session, begun) if begun else {}
     return [show_job(job, newest.get(job.id)) for job in found]
+
+
+def _get(session: Session, principal: Principal, job_id: str) -> Job:
+    if not plausible_id(job_id):
+        not_found("job")
+    try:
+        return jobs.get(session, job_id, project=principal.project)
+    except NotFound:
+        not_found("job")
