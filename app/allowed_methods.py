@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
 from starlette.routing import Match, Route
 
@@ -10,9 +11,7 @@ def allow(request: Request) -> str:
     """The methods that the request's address takes, as `Allow` lists them."""
     matching = [
         route
-        for route in request.app.routes
+        for route in (context.original_route for context in iter_route_contexts(request.app.routes))
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     ]
-    # `/jobs/{job_id}` also matches the address of a verb, `/jobs/x:cancel`, but nothing can be read there.
-    verbs = [route for route in matching if ":" in route.path_format.rpartition("/")[2]]
-    return ", ".join(sorted({method for route in verbs or matching for method in route.methods or ()}))
+    return ", ".join(sorted({method for route in matching for method in route.methods or ()}))

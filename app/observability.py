@@ -94,7 +94,7 @@ class _Traffic:
         held = b"wait=" in scope["query_string"]
         return Answered(
             method=scope["method"],
-            route=getattr(scope.get("route"), "path", "unmatched"),
+            route=getattr(scope.get("route"), "path_format", "unmatched"),
             status=self.status,
             seconds=None if held or not self._begun else self._begun - self.started,
             received=self._received,

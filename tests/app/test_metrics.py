@@ -87,7 +87,7 @@ def test_requests_by_route_and_never_by_id(planted: Any) -> None:
     planted.client.get("/v1/models/films/versions/1/files/model.tflite")
     planted.client.head("/v1/models/films/versions/1/files/model.tflite")
     found = scrape(planted)
-    job, file = "/v1/jobs/{job_id}", "/v1/models/{name}/versions/{version}/files/{path:path}"
+    job, file = "/v1/jobs/{job_id}", "/v1/models/{name}/versions/{version}/files/{path}"
     assert found.value("pocketrec_http_requests_total", method="GET", route=job, status="404") == 1
     assert found.value("pocketrec_http_requests_total", method="GET", route="unmatched", status="404") == 1
     assert found.value("pocketrec_http_request_duration_seconds_count", method="GET", route=job) == 1

@@ -75,9 +75,11 @@ def test_a_client_that_leaves_is_no_reader_any_more(running: Running) -> None:
             f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode()
         )
         assert b" 200 " in connection.recv(4096)
+        deadline = time.monotonic() + 10
+        while not watcher.readers and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert watcher.readers == 1
-    deadline = time.monotonic() + 10
-    while watcher.readers and time.monotonic() < deadline:
+    while watcher._subjects and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (watcher.readers, watcher._subjects) == (0, {})
 
