@@ -15,6 +15,7 @@ from reco_core.errors import ArchiveRejected, DatasetUnreadable
 _BLOCK = 1 << 20
 _RATIO_FROM = 32 << 20  # bytes; below, a high ratio harms nobody
 _END = b"PK\x05\x06"
+_END_64 = b"PK\x06\x06"
 
 
 class Archive:
@@ -88,6 +89,8 @@ class Archive:
             )
 
     def _checked(self) -> dict[str, zipfile.ZipInfo]:
+        if len(self._zip.infolist()) > self._limits.archive_entries:
+            raise _too_many(self._name, self._limits)
         members: dict[str, zipfile.ZipInfo] = {}
         seen: set[str] = set()
         for info in self._zip.infolist():
@@ -134,6 +137,14 @@ def _count_first(path: Path, name: str, limits: Limits) -> None:
     if at < 0 or len(tail) < at + 22:
         raise DatasetUnreadable(f"{name}: not a zip, or its end is missing; upload it again")
     entries, table_bytes = struct.unpack("<HI", tail[at + 10 : at + 16])
-    # a zip64 announces 65535 here and the number elsewhere; its table's size shows as well (46 bytes or more an entry)
+    larger = tail.rfind(_END_64, 0, at)
+    if larger >= 0 and len(tail) >= larger + 48:
+        # a zip64 has its numbers in a record of its own, which readers believe rather than the one above
+        entries, table_bytes = struct.unpack("<QQ", tail[larger + 32 : larger + 48])
+    # the table's size shows as well (46 bytes or more an entry)
     if entries > limits.archive_entries or (table_bytes != 0xFFFFFFFF and table_bytes > 512 * limits.archive_entries):
-        raise ArchiveRejected(f"{name}: more than {limits.archive_entries:,} entries; zip only the log and its items")
+        raise _too_many(name, limits)
+
+
+def _too_many(name: str, limits: Limits) -> ArchiveRejected:
+    return ArchiveRejected(f"{name}: more than {limits.archive_entries:,} entries; zip only the log and its items")

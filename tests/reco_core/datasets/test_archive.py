@@ -59,6 +59,20 @@ def test_too_many_entries_by_the_end_record_alone(tmp_path):
         load(path, limits=Limits(archive_entries=20))
 
 
+def test_too_many_entries_of_a_zip64_whose_short_record_lies(tmp_path):
+    path = packed(tmp_path, *((f"{number}.csv", "") for number in range(30)))
+    content = path.read_bytes()
+    at = content.rfind(b"PK\x05\x06")
+    size, offset = struct.unpack("<LL", content[at + 12 : at + 20])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 30, 30, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 100, offset, 0)
+    path.write_bytes(content[:at] + record + locator + end)
+    assert len(zipfile.ZipFile(path).infolist()) == 30, "a reader believes the long record"
+    with pytest.raises(ArchiveRejected, match="more than 20 entries"):
+        load(path, limits=Limits(archive_entries=20))
+
+
 def test_a_bomb_is_stopped_by_ratio_and_by_size(tmp_path):
     path = packed(tmp_path, ("log.csv", b"user,item,ts\n" + b"a,x,1\n" * 12_000_000))
     with pytest.raises(ArchiveRejected, match="times its size"):
