@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.datasets.examples import DATASET_EXAMPLE
+from app.datasets.schemas import DATASET_EXAMPLE
 
 VALIDATED_EXAMPLE: dict[str, Any] = {
     "type": "train",
@@ -66,14 +66,14 @@ VALIDATED_EXAMPLE: dict[str, Any] = {
         "steps_per_epoch": 190,
         "epochs": {"expected": 13, "at_most": 20},
         "seconds": {
-            "total": {"expected": 33.0, "at_most": 66.9},
+            "total": {"expected": 32.8, "at_most": 66.5},
             "per_epoch": 1.651,
             "phases": {
                 "validate": {"expected": 3.3, "at_most": 5.0},
                 "build_examples": {"expected": 0.1, "at_most": 0.2},
                 "train": {"expected": 24.3, "at_most": 53.7},
                 "export": {"expected": 1.8, "at_most": 2.7},
-                "evaluate": {"expected": 2.4, "at_most": 3.6},
+                "evaluate": {"expected": 2.2, "at_most": 3.2},
                 "verify": {"expected": 0.9, "at_most": 1.3},
                 "publish": {"expected": 0.2, "at_most": 0.3},
             },

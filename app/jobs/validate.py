@@ -36,8 +36,10 @@ class Expectation:
 
 def limits_of(settings: Settings) -> Limits:
     """What the settings grant a job."""
+    memory = settings.max_job_memory_bytes or settings.memory_bytes
     # not the limit of the API's own container: the trainer runs in another one
-    memory = settings.max_job_memory_bytes or settings.memory_bytes or machine_memory(group=False)
+    if memory is None and (whole := machine_memory(group=False)) is not None:
+        memory = whole // settings.slots
     return Limits(memory, settings.deadline_seconds, settings.max_vocabulary)
 
 

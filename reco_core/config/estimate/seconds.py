@@ -100,7 +100,7 @@ def _export_seconds(config: JobConfig, work: Workload) -> float:
     unrolled = length if isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS else 0
     loop = 1.2 if isinstance(config.encoder, Rnn) and not unrolled else 0.0
     table = work.vocabulary * config.model.embedding_dim
-    return 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 1.5e-7 * table
+    return 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 2.2e-7 * table
 
 
 def _evaluate_seconds(config: JobConfig, work: Workload) -> float:
