@@ -28,10 +28,11 @@ _MAX_OPEN_FILES = 512
 
 @dataclass(frozen=True)
 class Limits:
-    """What one attempt may take: resident bytes (None: any number), and seconds by the clock."""
+    """What one attempt may take: resident bytes (None: any number), seconds by the clock, and of these for reading."""
 
     memory_bytes: int | None
     seconds: float
+    parse_seconds: float = 0.0
 
 
 def of(job_type: str, settings: Settings) -> Limits:
@@ -41,7 +42,9 @@ def of(job_type: str, settings: Settings) -> Limits:
     memory = settings.parse_memory_bytes
     if settings.memory_bytes is not None:
         memory = min(memory, settings.memory_bytes)
-    return Limits(memory, min(settings.parse_seconds + settings.download_seconds, settings.deadline_seconds))
+    # `apply` counts the seconds of reading; this is for a process that doesn't get so far.
+    seconds = min(settings.parse_seconds + settings.download_seconds, settings.deadline_seconds)
+    return Limits(memory, seconds, settings.parse_seconds)
 
 
 def order(settings: Settings) -> dict[str, Any]:
@@ -50,7 +53,10 @@ def order(settings: Settings) -> dict[str, Any]:
 
 
 def apply(limits: Mapping[str, Any]) -> None:
-    """Limit this process for the rest of its life: data, processor time, size of files, open files, no core dumps."""
+    """Limit this process for the rest of its life: data, time, size of files, open files; no core dumps.
+
+    The time is an alarm that nobody handles, so it also ends a reader that never comes back from native code.
+    """
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     cpu = int(used + limits["seconds"] * (os.cpu_count() or 1)) + 1
     for what, soft, hard in (
@@ -62,6 +68,8 @@ def apply(limits: Mapping[str, Any]) -> None:
     ):
         with suppress(ValueError, OSError):  # a lower one is in force, or the system doesn't know this one
             resource.setrlimit(what, (soft, hard))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limits["seconds"])
 
 
 def blame(
@@ -73,9 +81,9 @@ def blame(
     """
     if job_type != "validate_dataset":
         return None
-    if over_time or status == -signal.SIGXCPU:
+    if over_time or status in (-signal.SIGALRM, -signal.SIGXCPU):
         return DatasetTooLarge(
-            f"reading it took longer than this service allows ({limits.seconds:,.0f} s, POCKETREC_PARSE_SECONDS); "
+            f"reading it took longer than this service allows ({limits.parse_seconds:g} s, POCKETREC_PARSE_SECONDS); "
             "upload a part of it, such as the last months, or raise the limit"
         ).as_dict()
     starved = status == -signal.SIGABRT and "memory allocation of" in log_tail

@@ -46,7 +46,7 @@ def show_dataset(dataset: records.Dataset) -> DatasetView:
         source=_shown_source(dataset.source),
         labels=dataset.labels,
         content_hash=dataset.content_hash,
-        report=dataset.report,
+        report=_without_statistics(dataset.report),
         error=None if error is None else RecordedProblem.model_validate(error),
         validation_job_id=dataset.validation_job_id,
         last_seq=dataset.last_seq,
@@ -103,6 +103,11 @@ class PreviewView(BaseModel):
 def show_preview(preview: dict[str, Any], limit: int) -> PreviewView:
     """At most `limit` rows of a stored preview."""
     return PreviewView.model_validate({**preview, "rows": preview["rows"][:limit]})
+
+
+def _without_statistics(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What estimates are made of is long and for machines: only the report itself has it."""
+    return None if report is None else {key: value for key, value in report.items() if key != "statistics"}
 
 
 def _shown_source(source: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.datasets.schemas import DATASET_EXAMPLE
+from app.datasets.examples import DATASET_EXAMPLE
 
 VALIDATED_EXAMPLE: dict[str, Any] = {
     "type": "train",

@@ -116,6 +116,7 @@ def test_real_answers_match_their_schemas(document: dict[str, Any], service: Any
         "/v1/datasets/{dataset_id}": {"dataset_id": version.dataset_id},
         "/v1/datasets/{dataset_id}/report": {"dataset_id": version.dataset_id},
         "/v1/datasets/{dataset_id}/events": {"dataset_id": invalid},
+        "/v1/builtin_datasets": {},
         "/v1/jobs": {},
         "/v1/jobs/{job_id}": {"job_id": version.job_id},
         "/v1/jobs/{job_id}/events": {"job_id": version.job_id},

@@ -64,6 +64,19 @@ def test_too_long_is_too_large_too(service: Any, fake_trainer: Any) -> None:
     assert service.job(job_id).attempt == 1
 
 
+def test_the_clock_of_reading_runs_in_the_reader(service: Any, fake_trainer: Any) -> None:
+    body = """
+    from worker import parse_limits
+    parse_limits.apply(job["limits"])
+    time.sleep(30)
+    """
+    dataset_id, job_id = service.upload("user,item,ts\n")
+    slot.work(service.runtime(fake_trainer(body), parse_seconds=0.1), job_id)
+    error = read(service, dataset_id).error
+    assert error is not None
+    assert (error["code"], "0.1 s, POCKETREC_PARSE_SECONDS" in error["message"]) == ("dataset_too_large", True)
+
+
 def test_a_worker_that_shuts_down_blames_nobody(service: Any, fake_trainer: Any) -> None:
     dataset_id, job_id = service.upload("user,item,ts\n")
     runtime = service.runtime(fake_trainer("os.kill(os.getppid(), 0); time.sleep(60)"), stop_seconds=0.5)
@@ -91,6 +104,7 @@ def test_a_killed_reader_is_tried_again_since_the_system_may_have_been_short_of_
     [
         (exit_status.OUT_OF_MEMORY, "", True),
         (-signal.SIGXCPU, "", True),
+        (-signal.SIGALRM, "", True),
         (-signal.SIGABRT, "memory allocation of 1379104 bytes failed", True),
         (-signal.SIGABRT, "assertion failed", False),
         (-signal.SIGKILL, "", False),
@@ -106,7 +120,7 @@ def test_which_ends_are_the_files_fault(status: int, tail: str, guilty: bool) ->
 
 def test_the_lower_of_two_limits_counts_and_trainings_have_their_own(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, memory_bytes=100, parse_memory_bytes=200, parse_seconds=5)
-    assert parse_limits.of("validate_dataset", settings) == Limits(100, 605)
+    assert parse_limits.of("validate_dataset", settings) == Limits(100, 605, 5)
     assert parse_limits.of("train", settings) == Limits(100, settings.deadline_seconds)
     assert parse_limits.of("train", Settings(state_dir=tmp_path)).memory_bytes is None
 

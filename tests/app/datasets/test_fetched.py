@@ -145,3 +145,14 @@ def test_the_same_key_makes_one_dataset(service: Any) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
     assert ask(builtin="movielens-100k", name="other").json()["code"] == "idempotency_key_reused"
     assert len(service.client.get("/v1/datasets").json()["data"]) == 1
+
+
+def test_the_examples_of_the_openapi_document_work(make_service: Any) -> None:
+    service = make_service(allow_urls=True)
+    document = service.client.get("/openapi.json").json()
+    content = document["paths"]["/v1/datasets"]["post"]["requestBody"]["content"]
+    assert set(content) == {"multipart/form-data", "application/json"}
+    schema = document["components"]["schemas"][content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+    assert len(schema["examples"]) == 2
+    for example in schema["examples"]:
+        assert post(service, **example).status_code == 202
