@@ -17,10 +17,12 @@ def away(service: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A service with a published version, whose database has gone since."""
     version = service.published({"model.tflite": b"m"})
     service.ids = {"job_id": version.job_id, "dataset_id": version.dataset_id, "name": "films", "version": 1}
+    service.calls = 0
     service.error = OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
 
     @contextmanager
     def gone() -> Iterator[Any]:
+        service.calls += 1
         raise service.error
         yield
 
@@ -34,10 +36,10 @@ def test_every_operation_that_reads_says_so(away: Any) -> None:
     for path, methods in away.client.get("/openapi.json").json()["paths"].items():
         if "get" not in methods or not path.startswith("/v1/") or "{path}" in path:
             continue
+        away.calls = 0
         answer = away.client.get(path.format(**(dict.fromkeys(_names(path), "1") | away.ids)))
-        if answer.status_code in (200, 422):
-            assert path in ("/v1/config_schema", "/v1/presets") or answer.status_code == 422, path
-            continue
+        if not away.calls:
+            continue  # it needs no database
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), path
         assert answer.headers["Retry-After"] == "2"
         assert "connection refused" not in answer.text
