@@ -36,9 +36,11 @@ compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docke
 docs: $(STAMP) ## Write the generated tables in docs/ anew
 	@$(BIN)/python scripts/docs.py
 
-bench: $(STAMP) ## Accuracy, size and speed of the presets side by side, and the API's footprint (ARGS="--data PATH")
+bench: $(STAMP) ## Presets side by side; the API's footprint, downloads beside nginx, reads during training (ARGS="--data PATH")
 	@$(BIN)/python benchmarks/encoders.py $(ARGS)
 	@$(BIN)/python benchmarks/api_footprint.py
+	@$(BIN)/python benchmarks/downloads.py
+	@$(BIN)/python benchmarks/status_reads.py
 
 lock: ## Resolve the requirements anew into requirements/*.txt (needs uv: make setup first)
 	@"$(PYTHON)" scripts/bootstrap.py --lock
