@@ -135,7 +135,9 @@ def main() -> int:
     wrong = 0
     busy = os.getloadavg()[0]
     if busy > 1:
-        console.print(f"this machine is busy already (load {busy:.1f}), so seconds will look too short by as much")
+        console.print(
+            f"this machine is busy already (load {busy:.1f}), so what is measured in seconds will be too long"
+        )
     with tempfile.TemporaryDirectory(prefix="pocketrec-estimates-") as folder:
         logs = Logs(Path(folder), options.cache, console.print)
         for name in options.only or CASES:

@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     max_job_memory_bytes: int | None = Field(
         None,
         gt=0,
-        description="Jobs that are estimated to need more memory are refused; unset: memory_bytes, or the memory of the "
-        "API's machine divided by slots.",
+        description="Jobs that are estimated to need more memory are refused; unset: memory_bytes, or the memory of "
+        "the API's machine divided by slots.",
     )
     max_vocabulary: int = Field(10_000_000, gt=0, description="Jobs on datasets with more items than this are refused.")
     trainer_nice: int = Field(

@@ -1,0 +1,52 @@
+"""What an estimate says of a model and its files, beside the model and its files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reco_core.config import load
+from reco_core.config.estimate import Workload, estimate
+from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
+from reco_core.config.estimate.seconds import MOST_VALIDATION_EXAMPLES
+from reco_core.examples import Vocabulary
+
+WORK = Workload(1000, 50, 0, 1000, 300, 0, 0, 850, 50, 50, exact=True, text_bytes=0)
+
+
+CNN = {"type": "cnn", "num_filter_ratios": [2, 1], "kernel_size": 3}
+RNN = {"type": "rnn", "num_units": 24}
+
+
+@pytest.mark.parametrize(
+    ("document", "variants"),
+    [
+        ({"encoder": CNN, "repeats": True, "model": {"hidden_layers": [96]}}, ["float32", "dynamic_int8"]),
+        ({"encoder": RNN, "examples": {"max_history_length": 3}}, ["float32"]),
+    ],
+)
+def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document, variants):
+    from reco_core import export, model
+
+    config = load({**document, "export": {"variants": variants, "default_variant": "float32"}})
+    names = ("<pad>", *map(str, range(300)))
+    built = model.build(config, Vocabulary(names, np.ones(301, np.int64), (None,) * 301, None))
+    built.label_encoder.bias.assign(np.linspace(-1, 1, 300))  # zeros would be folded away
+    expected = estimate(config, WORK)
+    assert expected.parameters == sum(int(np.prod(weight.shape)) for weight in built.trainable_variables)
+    for name, variant in export.export(config, built, 300, tmp_path / "files").variants.items():
+        assert expected.variants[name] == pytest.approx(variant.bytes, rel=0.05), name
+
+
+def test_constants_that_a_light_process_cannot_import_are_the_same(tensorflow_runtime):
+    from reco_core.assessment import MOST_PARITY_EXAMPLES
+    from reco_core.model.context_encoders import rnn
+    from reco_core.training import loop
+    from reco_core.training.batches import automatic_batch_size
+
+    assert rnn.MOST_UNROLLED_STEPS == MOST_UNROLLED_STEPS
+    assert loop.MOST_VALIDATION_EXAMPLES == MOST_PARITY_EXAMPLES == MOST_VALIDATION_EXAMPLES
+    for train in (1, 31, 3_199, 3_300, 51_300, 10**7):
+        assert replace(WORK, train=train).batch_size == min(automatic_batch_size(train), train)
