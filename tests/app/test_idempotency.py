@@ -123,7 +123,9 @@ class TestJobs:
         stored(service, "POST /v1/jobs", "0" * 64, owner="key:somebody else")
         assert service.client.post("/v1/jobs", json=order(service), headers=KEY).status_code == 202
 
-    def test_twenty_at_once_make_one_job(self, service: Any) -> None:
+    @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+    def test_twenty_at_once_make_one_job(self, make_service: Any, new_schema: Any, database: str) -> None:
+        service = make_service(**({"database_url": new_schema()} if database == "postgresql" else {}))
         body = order(service)
         barrier = Barrier(20)
 

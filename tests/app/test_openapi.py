@@ -121,6 +121,8 @@ def test_real_answers_match_their_schemas(document: dict[str, Any], service: Any
         "/v1/jobs/{job_id}": {"job_id": version.job_id},
         "/v1/jobs/{job_id}/events": {"job_id": version.job_id},
         "/v1/jobs/{job_id}/metrics": {"job_id": queued},
+        "/v1/jobs/{job_id}/logs": {"job_id": version.job_id},
+        "/v1/jobs/{job_id}/attempts": {"job_id": version.job_id},
         "/v1/models": {},
         "/v1/models/{name}": {"name": "films"},
         "/v1/models/{name}/versions": {"name": "films"},
