@@ -69,6 +69,7 @@ def test_a_good_file_becomes_the_canonical_form_with_its_report(attempt, log_csv
     assert len(restored) == 72
     assert verdict["content_hash"] == datasets.content_hash(restored)
     assert verdict["report"]["rows"] == {"in": 72, "accepted": 72, "rejected": {}}
+    assert verdict["report"]["statistics"]["rows"] == 72  # what estimates of jobs are made of
 
 
 def test_a_bad_file_is_a_typed_error_with_the_full_report(attempt, log_csv):
