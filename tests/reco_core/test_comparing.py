@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from reco_core.comparing import METRICS, compare_files
 
+ROOT = Path(__file__).parents[2]
 RANKS = np.random.default_rng(0).integers(1, 40, 1000)
 
 
@@ -56,3 +59,9 @@ def test_the_command_prints_one_line_of_json(ranks_file, reco_core):
     done = reco_core("compare", base, base)
     assert done.returncode == 2
     assert json.loads(done.stdout)["code"] == "ranks_unreadable"
+
+
+def test_it_needs_nothing_that_an_api_without_tensorflow_lacks():
+    code = "import sys, reco_core.comparing; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras", "ai_edge_litert", "scipy", "polars"} & set(done.stdout.split())
