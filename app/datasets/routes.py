@@ -144,7 +144,7 @@ def list_datasets(
 
 
 @router.get(
-    "/{dataset_id}",
+    "/{dataset_id:word}",
     response_model=DatasetView,
     responses={
         **ok("The dataset.", DATASET_EXAMPLE, ETAG),
@@ -168,7 +168,7 @@ async def get_dataset(
 
 
 @router.get(
-    "/{dataset_id}/preview",
+    "/{dataset_id:word}/preview",
     response_model=PreviewView,
     responses={
         **ok("The first rows.", PREVIEW_EXAMPLE, ETAG),
@@ -198,12 +198,14 @@ def _nothing_yet(dataset: Dataset, what: str) -> Problem:
             f"{dataset.id} is still being validated; its {what} is there once it is ready or invalid.",
             headers={"Retry-After": "1"},
         )
+    if dataset.status == "ready":
+        return Problem("not_found", f"{dataset.id} has no {what}; it was read by an older version, so add it again.")
     reason = (dataset.error or {}).get("message", "it could not be read")
     return Problem("not_found", f"{dataset.id} has no {what}, because no row of it was read: {reason}")
 
 
 @router.get(
-    "/{dataset_id}/report",
+    "/{dataset_id:word}/report",
     response_model=dict[str, Any],
     responses={
         **ok("What was read.", REPORT_EXAMPLE, ETAG),
@@ -220,12 +222,12 @@ def get_dataset_report(request: Request, services: Wired, principal: Asker, data
 
 
 @router.head(
-    "/{dataset_id}/events",
+    "/{dataset_id:word}/events",
     name="head_dataset_events",
     response_model=EventPage,
     responses=event_responses(EVENTS_EXAMPLE),
 )
-@router.get("/{dataset_id}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+@router.get("/{dataset_id:word}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
 async def list_dataset_events(
     request: Request, services: Wired, principal: Asker, dataset_id: str, wanted: EventsQuery
 ) -> Response:

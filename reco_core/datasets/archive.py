@@ -114,6 +114,8 @@ class Archive:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if "\\" in info.orig_filename or "\0" in info.orig_filename:
             return "has a backslash or NUL in its name"
+        if len(info.filename) > self._limits.archive_name_characters:
+            return f"has a name of more than {self._limits.archive_name_characters} characters"
         if path.is_absolute() or info.filename[1:2] == ":":
             return "is an absolute path"
         if ".." in path.parts:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from reco_core.datasets import columns as column_names
 from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.kinds import kinds_of_records
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.lines import DETAILS, Buffer, Sound, begin_of, check, mapped
 from reco_core.datasets.tables import Table
-from reco_core.errors import DatasetInvalid, DatasetTooLarge, DatasetTooSmall, DatasetUnreadable, FieldError
+from reco_core.errors import DatasetInvalid, DatasetTooSmall, DatasetUnreadable, FieldError
 
 _SAMPLE_BYTES = 1 << 15
 _ONE_BYTE = "\x1f"  # stands in for separators of two characters; "unit separator" is what it was made for
@@ -57,12 +58,11 @@ class DelimitedFile:
             head, self._end_of_header, lines = _first_record(self._data, begin, name, dialect, limits)
         self._header_lines, self._skipped = skipped + lines, skipped
         first = self._fields(head)
-        if len(first) > limits.columns:
-            raise DatasetTooLarge(f"{name}: {len(first)} columns; at most {limits.columns} are read")
         if dialect.header:
-            self.columns: Sequence[str] = _named(first, name)
+            self.columns: Sequence[str] = _named(column_names.checked(first, name, limits), name)
         else:
             self._end_of_header, self._header_lines = begin, skipped
+            column_names.checked([""] * len(first), name, limits)
             numbered = tuple(f"column_{number}" for number in range(1, len(first) + 1))
             self.columns = (*(dialect.names or ())[: len(first)], *numbered[len(dialect.names or ()) :])
 
@@ -188,7 +188,7 @@ def _first_record(data: Buffer, begin: int, name: str, dialect: Dialect, limits:
     return record, end, lines
 
 
-def _named(fields: list[str], name: str) -> tuple[str, ...]:
+def _named(fields: Sequence[str], name: str) -> tuple[str, ...]:
     names = tuple(field.strip() or f"column_{number}" for number, field in enumerate(fields, 1))
     twice = [column for column, count in Counter(names).items() if count > 1]
     if twice:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from reco_core.datasets import columns as column_names
 from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.kinds import kind_of_json
 from reco_core.datasets.limits import Limits
@@ -47,7 +48,7 @@ class JsonlFile:
                 f"{name} line 1: not a JSON object; expected lines like {_EXAMPLE}",
                 [FieldError("", "json_invalid", "no JSON object in the first lines")],
             )
-        self.columns: Sequence[str] = tuple(fields)
+        self.columns: Sequence[str] = column_names.checked(list(fields), name, limits)
         self._kinds = tuple(kind_of_json(found) for found in fields.values())
 
     def kinds(self) -> Sequence[str]:

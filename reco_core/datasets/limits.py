@@ -11,9 +11,11 @@ class Limits:
 
     rows: int = 50_000_000
     columns: int = 2_000
+    column_characters: int = 256  # of a column's name, which messages and reports repeat
     record_bytes: int = 1 << 20  # one line of a text file
     id_characters: int = 256
     archive_entries: int = 10_000
     archive_depth: int = 8  # folders above a member
+    archive_name_characters: int = 512
     archive_bytes: int = 8 << 30  # unpacked, all members read
     archive_ratio: int = 250  # unpacked : packed, for members that unpack to more than 32 MiB

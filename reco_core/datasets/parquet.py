@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reco_core.datasets import columns as column_names
 from reco_core.datasets.faults import Faults
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.tables import Table
@@ -33,11 +34,12 @@ class ParquetFile:
             self.columns: Sequence[str] = tuple(schema.names)
             self._types = tuple(str(type_)[:40] for type_ in schema.types)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DatasetUnreadable(f"{name}: not a readable Parquet file ({error}); write it again") from None
+            raise DatasetUnreadable(
+                f"{name}: not a readable Parquet file ({str(error)[:200]}); write it anew"
+            ) from None
         if not 0 <= footer.num_rows <= limits.rows:
             raise DatasetTooLarge(f"{name}: announces {footer.num_rows:,} rows; at most {limits.rows:,} are read")
-        if len(self.columns) > limits.columns:
-            raise DatasetTooLarge(f"{name}: {len(self.columns)} columns; at most {limits.columns} are read")
+        column_names.checked(self.columns, name, limits)
         self._rows = footer.num_rows
 
     def kinds(self) -> Sequence[str]:
@@ -54,7 +56,9 @@ class ParquetFile:
         try:
             frame = pl.read_parquet(self._path, columns=wanted, glob=False)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-            raise DatasetUnreadable(f"{self.name}: a damaged Parquet file ({error}); write it again") from None
+            raise DatasetUnreadable(
+                f"{self.name}: a damaged Parquet file ({str(error)[:200]}); write it anew"
+            ) from None
         if frame.height != self._rows:
             raise DatasetUnreadable(
                 f"{self.name}: announces {self._rows:,} rows but has {frame.height:,}; write it again"

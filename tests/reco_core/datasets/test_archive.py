@@ -32,7 +32,16 @@ def test_a_sound_zip_and_nothing_left_behind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["../log.csv", "a/../../log.csv", "/log.csv", "C:log.csv", "a\\..\\log.csv", "a/b/c/d/e/f/g/h/i/log.csv"]
+    "name",
+    [
+        "../log.csv",
+        "a/../../log.csv",
+        "/log.csv",
+        "C:log.csv",
+        "a\\..\\log.csv",
+        "a/b/c/d/e/f/g/h/i/log.csv",
+        "x" * 600 + ".csv",
+    ],
 )
 def test_names_that_lead_elsewhere(tmp_path, name):
     with pytest.raises(ArchiveRejected):

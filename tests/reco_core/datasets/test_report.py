@@ -156,6 +156,19 @@ def test_a_header_of_a_million_columns(write: Any) -> None:
         load(write("log.jsonl", json.dumps({f"field{number}": 1 for number in range(2001)}) + "\n"))
 
 
+def test_endless_column_names_drown_no_message(tmp_path: Path, write: Any) -> None:
+    name = "x" * 100_000
+    pl.DataFrame({"user": [1], "item": [1], "ts": [1], name: [1]}).write_parquet(tmp_path / "log.parquet")
+    for path in (
+        write("log.csv", f"user,item,ts,{name}\na,x\n"),
+        write("log.jsonl", json.dumps({"user": "a", name: 1}) + "\n"),
+        tmp_path / "log.parquet",
+    ):
+        with pytest.raises(DatasetInvalid, match="longer than 256 characters") as caught:
+            load(path)
+        assert len(json.dumps(caught.value.as_dict())) < 1000
+
+
 def test_at_most_twenty_examples_and_short_values(write: Any) -> None:
     rows = [("u1", "i1", "x" * 5000, "4")] * 50 + [("", "i1", "1", "4")] * 50
     report = report_of(write("log.csv", joined(",")([*GOOD, *rows])))
