@@ -11,6 +11,7 @@ from typing import Annotated, Protocol, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from app import path_types as path_types  # its names are used in the routes' addresses
 from app.models.pairs import Pairs
 from app.queue import Nudge
 from app.watching import Watcher

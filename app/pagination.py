@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, SerializeAsAny
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, SerializeAsAny
+from pydantic_core import PydanticCustomError
 
 from app import conditional
 from app.problems import Fault, Problem
 from registry import records
 
 MAX_LIMIT = 100
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 _KEY = re.compile(r"[A-Za-z0-9._-]{1,200}")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,15 +66,23 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("the time lies outside the calendar") from None
 
 
+def _rfc_3339(value: object) -> object:
+    # pydantic would also take a number, as seconds since 1970.
+    if isinstance(value, str) and not _DATE.match(value):
+        raise PydanticCustomError("datetime_parsing", "expected a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_rfc_3339), AfterValidator(_in_utc)]
 CreatedAfter = Annotated[
-    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+    Time | None,
     Query(description="Only what was created after this time, RFC 3339 with its offset: `2026-01-31T12:00:00Z`."),
 ]
 """The filter `created_after=` of every list."""
 
 
 CreatedBefore = Annotated[
-    Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+    Time | None,
     Query(description="Only what was created before this time."),
 ]
 """The filter `created_before=`."""

@@ -225,7 +225,8 @@ def _translate(error: Exception) -> Problem:
         log.warning("database_unavailable", error=str(error).splitlines()[0][:300])
         return Problem(
             "database_unavailable",
-            "The service's database doesn't answer, or is too busy. Nothing of the request was kept; send it again.",
+            "The service's database doesn't answer, or is too busy. Send the request again; with an Idempotency-Key a "
+            "POST takes effect once, however often it is sent.",
             headers={"Retry-After": RETRY_SECONDS},
         )
     if not isinstance(error, StarletteHTTPException):

@@ -47,7 +47,7 @@ class DatasetPatch(BaseModel):
 
 
 @router.patch(
-    "/{dataset_id}",
+    "/{dataset_id:word}",
     response_model=DatasetView,
     responses={
         **ok("The dataset as it is now.", DATASET_EXAMPLE, ETAG),
@@ -86,7 +86,7 @@ def update_dataset(
 
 
 @router.delete(
-    "/{dataset_id}",
+    "/{dataset_id:word}",
     status_code=204,
     response_class=Response,
     responses={

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
 @router.post(
-    "/{job_id}:cancel",
+    "/{job_id:word}:cancel",
     response_model=JobView,
     responses={
         **ok("Cancelled, or on its way to be.", CANCELLING_EXAMPLE),
@@ -45,7 +45,7 @@ def cancel_job(request: Request, services: Wired, principal: Asker, once: Once, 
 
 
 @router.post(
-    "/{job_id}:retry",
+    "/{job_id:word}:retry",
     status_code=202,
     response_model=JobView,
     responses={

@@ -34,7 +34,7 @@ def _log_responses() -> Responses:
     return {**found, **part, **NOT_MODIFIED, **problems("not_found", "range_not_satisfiable", "validation_failed")}
 
 
-@router.get("/{job_id}/logs", response_model=LogPage, responses=_log_responses(), dependencies=[strict_query()])
+@router.get("/{job_id:word}/logs", response_model=LogPage, responses=_log_responses(), dependencies=[strict_query()])
 def list_job_logs(
     request: Request,
     services: Wired,
@@ -75,7 +75,7 @@ def list_job_logs(
 
 
 @router.get(
-    "/{job_id}/attempts",
+    "/{job_id:word}/attempts",
     response_model=AttemptList,
     responses={
         **ok("All attempts, the first one first.", ATTEMPTS_EXAMPLE, ETAG),

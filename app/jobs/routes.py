@@ -6,15 +6,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from app import conditional
-from app.dependencies import LongPollQuery, Services, Wired, read_when_changed
+from app.dependencies import LongPollQuery, Wired, read_when_changed
 from app.event_lists import EventsQuery, Subject, answer_events, event_responses
 from app.idempotency import Once, Reply
 from app.jobs import create
 from app.jobs.examples import EPOCHS_EXAMPLE, EVENTS_EXAMPLE, QUEUED_EXAMPLE, RUNNING_EXAMPLE, SUCCEEDED_EXAMPLE
-from app.jobs.lookup import describe
+from app.jobs.lookup import describe, find_described
 from app.jobs.lookup import find as find
 from app.jobs.schemas import EpochList, EpochView, JobRequest, JobStatus, JobView, show_job
 from app.models.files import FILE_RESPONSES, serve_file
@@ -27,7 +26,6 @@ from app.schemas import EventPage
 from app.security import Asker
 from app.strict_json import StrictJsonRoute
 from registry import jobs, models, records
-from registry.records import Job
 
 Metadata = Annotated[dict[str, str], Depends(pairs("metadata", max_key=64, max_value=512))]
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
@@ -114,7 +112,7 @@ def list_jobs(
 
 
 @router.get(
-    "/{job_id}",
+    "/{job_id:word}",
     response_model=JobView,
     responses={
         **ok("The job.", SUCCEEDED_EXAMPLE, ETAG),
@@ -125,18 +123,20 @@ def list_jobs(
 async def get_job(request: Request, services: Wired, principal: Asker, job_id: str, poll: LongPollQuery) -> Response:
     """One job. With `wait` and `after` the answer comes when something has happened."""
     log_fields(request, job_id=job_id)
-    job = await read_when_changed(request, poll, lambda: find(services, principal, job_id), lambda row: row.is_terminal)
-    headers = {} if job.is_terminal else {"Retry-After": "1"}
-    return conditional.respond_with(request, await run_in_threadpool(_describe_one, services, job), headers)
+    job = await read_when_changed(
+        request, poll, lambda: find_described(services, principal, job_id), lambda view: view.status in records.TERMINAL
+    )
+    headers = {} if job.status in records.TERMINAL else {"Retry-After": "1"}
+    return conditional.respond_with(request, job, headers)
 
 
 @router.head(
-    "/{job_id}/events",
+    "/{job_id:word}/events",
     name="head_job_events",
     response_model=EventPage,
     responses=event_responses(EVENTS_EXAMPLE),
 )
-@router.get("/{job_id}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+@router.get("/{job_id:word}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
 async def list_job_events(
     request: Request, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery
 ) -> Response:
@@ -151,7 +151,7 @@ async def list_job_events(
 
 
 @router.get(
-    "/{job_id}/metrics",
+    "/{job_id:word}/metrics",
     response_model=EpochList,
     responses={
         **ok("All completed epochs.", EPOCHS_EXAMPLE, ETAG),
@@ -171,9 +171,9 @@ def list_job_metrics(request: Request, services: Wired, principal: Asker, job_id
 
 
 @router.head(
-    "/{job_id}/artifacts/{path:path}", name="head_job_artifact", response_class=Response, responses=FILE_RESPONSES
+    "/{job_id:word}/artifacts/{path:path}", name="head_job_artifact", response_class=Response, responses=FILE_RESPONSES
 )
-@router.get("/{job_id}/artifacts/{path:path}", response_class=Response, responses=FILE_RESPONSES)
+@router.get("/{job_id:word}/artifacts/{path:path}", response_class=Response, responses=FILE_RESPONSES)
 def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id: str, path: str) -> Response:
     """A file that the job published; the same as under the model's version."""
     job = find(services, principal, job_id)
@@ -182,11 +182,6 @@ def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id
     if version is None:
         not_found("file")
     return serve_file(request, services, version, path)
-
-
-def _describe_one(services: Services, job: Job) -> JobView:
-    with services.database.read() as session:
-        return describe(session, [job])[0]
 
 
 def _printable(value: str) -> str:

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get(
-    "/{name}:compare",
+    "/{name:word}:compare",
     response_model=CompareView,
     responses={
         **ok("The versions side by side.", COMPARE_EXAMPLE, ETAG),

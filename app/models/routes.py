@@ -61,7 +61,7 @@ def list_models(
 
 
 @router.get(
-    "/{name}",
+    "/{name:word}",
     response_model=ModelView,
     responses={**ok("The model.", MODEL_EXAMPLE, ETAG), **NOT_MODIFIED, **problems("not_found", "validation_failed")},
 )
@@ -71,12 +71,12 @@ def get_model(request: Request, services: Wired, principal: Asker, name: str) ->
 
 
 @router.head(
-    "/{name}/events",
+    "/{name:word}/events",
     name="head_model_events",
     response_model=EventPage,
     responses=event_responses(EVENTS_EXAMPLE),
 )
-@router.get("/{name}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+@router.get("/{name:word}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
 async def list_model_events(
     request: Request, services: Wired, principal: Asker, name: str, wanted: EventsQuery
 ) -> Response:
@@ -89,7 +89,7 @@ async def list_model_events(
 
 
 @router.get(
-    "/{name}/versions",
+    "/{name:word}/versions",
     response_model=Page[VersionView],
     dependencies=[strict_query()],
     responses={
@@ -128,7 +128,7 @@ def list_model_versions(
 
 
 @router.get(
-    "/{name}/versions/{version}",
+    "/{name:word}/versions/{version:int}",
     response_model=VersionView,
     responses={
         **ok("The version.", VERSION_EXAMPLE, ETAG),
@@ -144,7 +144,7 @@ def get_model_version(
 
 
 @router.get(
-    "/{name}/versions/{version}/files",
+    "/{name:word}/versions/{version:int}/files",
     response_model=FilesView,
     responses={
         **ok("All files, by path.", FILES_EXAMPLE, ETAG),
@@ -161,12 +161,12 @@ def list_model_files(
 
 
 @router.head(
-    "/{name}/versions/{version}/files/{path:path}",
+    "/{name:word}/versions/{version:int}/files/{path:path}",
     name="head_model_file",
     response_class=Response,
     responses=FILE_RESPONSES,
 )
-@router.get("/{name}/versions/{version}/files/{path:path}", response_class=Response, responses=FILE_RESPONSES)
+@router.get("/{name:word}/versions/{version:int}/files/{path:path}", response_class=Response, responses=FILE_RESPONSES)
 def get_model_file(
     request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber, path: str
 ) -> Response:
@@ -175,12 +175,12 @@ def get_model_file(
 
 
 @router.head(
-    "/{name}/versions/{version}/bundle.zip",
+    "/{name:word}/versions/{version:int}/bundle.zip",
     name="head_model_bundle",
     response_class=Response,
     responses=FILE_RESPONSES,
 )
-@router.get("/{name}/versions/{version}/bundle.zip", response_class=Response, responses=FILE_RESPONSES)
+@router.get("/{name:word}/versions/{version:int}/bundle.zip", response_class=Response, responses=FILE_RESPONSES)
 def get_model_bundle(
     request: Request, services: Wired, principal: Asker, name: str, version: VersionNumber
 ) -> Response:

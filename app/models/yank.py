@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"], route_class=StrictJsonR
 
 
 @router.post(
-    "/{name}/versions/{version}:yank",
+    "/{name:word}/versions/{version:int}:yank",
     response_model=VersionView,
     responses={
         **ok("Withdrawn.", YANKED_EXAMPLE),
@@ -60,7 +60,7 @@ def yank_model_version(
 
 
 @router.post(
-    "/{name}/versions/{version}:unyank",
+    "/{name:word}/versions/{version:int}:unyank",
     response_model=VersionView,
     responses={
         **ok("As it was.", VERSION_EXAMPLE),

@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.datasets.examples import PREVIEW_EXAMPLE
 from app.main import create_app
 from app.settings import ApiSettings
 from registry import datasets, jobs, leases, models
@@ -60,7 +61,14 @@ class Service:
         claim = self.claim(job_id)
         with self.database.write() as session:
             if error is None:
-                dataset = datasets.mark_ready(session, claim, report=report or REPORT, content_hash="c" * 64, files=[])
+                dataset = datasets.mark_ready(
+                    session,
+                    claim,
+                    report=report or REPORT,
+                    preview=PREVIEW_EXAMPLE,
+                    content_hash="c" * 64,
+                    files=[],
+                )
             else:
                 dataset = datasets.mark_invalid(session, claim, error=error, report=report)
             jobs.succeed(session, claim, {"dataset_id": dataset.id})

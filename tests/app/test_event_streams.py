@@ -141,7 +141,7 @@ def test_events_come_as_they_happen(service: Any) -> None:
         with service.database.write() as session:
             events.append(session, job_id, "job.note", {"text": "one\u2028two"})
             events.append(session, job_id, "job.note", {"text": "three\nfour"})
-        wait_for(lambda: any(watched.last_seq == 3 for watched in watcher._subjects.values()))
+        wait_for(lambda: any(watched.last_seq == 3 for watched in list(watcher._subjects.values())))
         with service.database.write() as session:
             jobs.request_cancel(session, job_id)
 

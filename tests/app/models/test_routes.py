@@ -265,7 +265,13 @@ def test_unknown_models(films: Any, path: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "x", "99999999999999999999", "1.5"])
+@pytest.mark.parametrize("number", ["-1", "x", "1.5", "1:yonk"])
+def test_what_is_no_number_is_no_address(films: Any, number: str) -> None:
+    answer = films.client.get(f"/v1/models/films/versions/{number}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("number", ["0", "99999999999999999999"])
 def test_bad_version_numbers(films: Any, number: str) -> None:
     answer = films.client.get(f"/v1/models/films/versions/{number}")
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
