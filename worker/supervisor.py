@@ -33,6 +33,7 @@ _DISK_FULL = InsufficientStorage(
     "the checkpoints that the job has kept stay"
 ).as_dict()
 TICK_SECONDS = 0.2
+EXIT_SECONDS = 5.0  # for a trainer that has no more to say
 # A worker must be gone 20 s after SIGTERM, releasing its leases included.
 SHUTDOWN_STOP_SECONDS = 14.0
 
@@ -110,7 +111,9 @@ class _Attempt:
                 status = process.wait(self._patience())
             finally:
                 ended = process.end()
-            status = ended if status is None else status
+            if status is None:
+                # Killed only because its exit took long, as on a busy machine: a result that it has told of is whole.
+                status = 0 if recorder.result is not None else ended
             log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
             recorder.flush(now=True)
             return self._conclude(recorder, status, folder, process)
@@ -160,7 +163,7 @@ class _Attempt:
 
     def _patience(self) -> float:
         """Seconds in which a trainer whose output has ended should have exited."""
-        return max(0.0, min(5.0, self._kill_at - time.monotonic()))
+        return max(0.0, min(EXIT_SECONDS, self._kill_at - time.monotonic()))
 
     def _conclude(self, recorder: Recorder, status: int, folder: Path, process: TrainerProcess) -> bool:
         if self._stop is Stop.CANCEL:

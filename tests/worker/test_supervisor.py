@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from registry import checkpoints, datasets, events, jobs, leases, models
-from worker import slot
+from worker import slot, supervisor
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -399,3 +399,16 @@ def test_a_killed_supervisor_takes_its_trainer_along(service, fake_trainer, wait
 
     wait_until(gone)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("heartbeat")]
+
+
+def test_a_trainer_that_is_slow_to_exit_has_not_worked_in_vain(service, fake_trainer, monkeypatch):
+    monkeypatch.setattr(supervisor, "EXIT_SECONDS", 0.1)
+    job_id = service.train_job()
+    body = """
+    bundle("model")
+    os.close(1)
+    time.sleep(60)
+    """
+    slot.work(service.runtime(fake_trainer(body)), job_id)
+    job = service.job(job_id)
+    assert (job.status, job.attempt) == ("succeeded", 1)
