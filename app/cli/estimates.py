@@ -87,4 +87,8 @@ def say_expected(estimate: Mapping[str, Any] | None) -> None:
 
 
 def _span(span: Mapping[str, float]) -> str:
-    return f"about {human_seconds(span['expected'])}, at most {human_seconds(span['at_most'])}"
+    return f"about {_seconds(span['expected'])}, at most {_seconds(span['at_most'])}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else human_seconds(seconds)

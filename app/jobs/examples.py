@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.datasets.examples import DATASET_EXAMPLE
+from app.jobs.estimate_examples import VALIDATED_EXAMPLE
 
 QUEUED_EXAMPLE: dict[str, Any] = {
     "id": "job_0199f0c3b1d27f4aa1b2c3d4e5f60718",
@@ -21,7 +22,7 @@ QUEUED_EXAMPLE: dict[str, Any] = {
     "preset": "bow",
     "model": "films",
     "metadata": {"commit": "4f2a91c"},
-    "estimate": None,
+    "estimate": VALIDATED_EXAMPLE["estimate"],
     "checkpoint": None,
     "result": None,
     "retry_of": None,

@@ -71,7 +71,7 @@ def workload(config: JobConfig, report: Mapping[str, Any]) -> Workload | None:
     if isinstance(found, Mapping) and found.get("version") == STATISTICS_VERSION:
         return _counted(config, found)
     users, items, rows = report.get("users"), report.get("items"), report.get("rows", {}).get("accepted")
-    if not (isinstance(users, int) and isinstance(items, int) and isinstance(rows, int) and users > 0):
+    if not (isinstance(users, int) and isinstance(items, int) and isinstance(rows, int) and min(users, items) > 0):
         return None
     return _guessed(config, users, items, rows)
 

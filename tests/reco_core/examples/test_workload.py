@@ -123,6 +123,7 @@ def test_a_report_without_statistics_is_guessed_from():
     found = workload(load({}), {"users": 50, "items": 80, "rows": {"accepted": 998}})
     assert (found.exact, found.train, found.test, found.vocabulary) == (False, 848, 50, 80)
     assert workload(load({}), {"users": 50}) is None
+    assert workload(load({}), {"users": 50, "items": 0, "rows": {"accepted": 998}}) is None
     assert workload(load({}), {"users": 50, "items": 80, "rows": {"accepted": 998}, "statistics": {"version": 99}})
 
 
