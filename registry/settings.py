@@ -85,8 +85,11 @@ class Settings(BaseSettings):
     url_ports: tuple[int, ...] = Field((80, 443), description="Ports that datasets may be fetched from.")
     download_seconds: float = Field(600, gt=0, description="Longest time that fetching a dataset may take.")
     parse_seconds: float = Field(1800, gt=0, description="Longest time that reading an upload may take.")
-    parse_memory_bytes: int = Field(
-        4 * 1024**3, gt=0, description="Most memory that reading an upload may take, in bytes."
+    parse_memory_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Memory that reading an uploaded log may take, in bytes; unset: half of the machine's, and at least "
+        "4 GiB.",
     )
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins whose pages may call the API from a browser: ["https://app.example"]; ["*"]: all.'

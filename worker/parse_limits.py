@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 _SLACK = 512 << 20
+_LEAST_MEMORY = 4 << 30  # reads some 20 million rows of CSV
 _MAX_FILE_BYTES = 9 << 30  # more than an archive may unpack to
 _MAX_OPEN_FILES = 512
 
@@ -39,12 +40,16 @@ def of(job_type: str, settings: Settings) -> Limits:
     """The limits of an attempt at a job of this type."""
     if job_type != "validate_dataset":
         return Limits(settings.memory_bytes, settings.deadline_seconds)
-    memory = settings.parse_memory_bytes
+    memory = settings.parse_memory_bytes or max(_LEAST_MEMORY, _machine_memory() // 2)
     if settings.memory_bytes is not None:
         memory = min(memory, settings.memory_bytes)
     # `apply` counts the seconds of reading; this is for a process that doesn't get so far.
     seconds = min(settings.parse_seconds + settings.download_seconds, settings.deadline_seconds)
     return Limits(memory, seconds, settings.parse_seconds)
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def order(settings: Settings) -> dict[str, Any]:
