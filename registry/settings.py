@@ -88,8 +88,8 @@ class Settings(BaseSettings):
     parse_memory_bytes: int | None = Field(
         None,
         gt=0,
-        description="Memory that reading an uploaded log may take, in bytes; unset: half of the machine's, and at least "
-        "4 GiB.",
+        description="Memory that reading an uploaded log may take, in bytes; unset: half of the machine's, but at "
+        "least 4 GiB.",
     )
     cors_origins: tuple[str, ...] = Field(
         (), description='Origins whose pages may call the API from a browser: ["https://app.example"]; ["*"]: all.'
