@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.cli.output import console, human_bytes
-from app.cli.results import SHOWN, TITLES
+from app.cli.results import SHOWN
+from app.cli.results import TITLES as REPORT_TITLES
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from app.client import Model, ModelVersion
 
+TITLES = REPORT_TITLES | {"mrr@10": "MRR@10"}
 _COLOURS = {"better": "green", "worse": "red"}
 
 
@@ -28,11 +30,11 @@ def print_models(models: Iterable[Model]) -> None:
 
 def print_versions(versions: Iterable[ModelVersion]) -> None:
     """One row a version, its figures on test among them."""
-    table = _table(["version", *(TITLES[metric] for metric in SHOWN), "made", "by", ""], left=(4, 5, 6))
+    table = _table(["version", *(TITLES[metric] for metric in SHOWN), "made", ""], left=(4, 5))
     for version in versions:
         figures = [_figure(metric, version.metrics.get(metric)) for metric in SHOWN]
-        made = f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else ""
-        table.add_row(f"{version.version}", *figures, made, version.job_id or "", _withdrawn(version))
+        made = f"{version.created_at:%Y-%m-%d}" if version.created_at else ""
+        table.add_row(f"{version.version}", *figures, made, _withdrawn(version))
     console().print(table, soft_wrap=False)
 
 
