@@ -98,6 +98,7 @@ class Service:
 def service(tmp_path: Path) -> Iterator[Service]:
     """An empty service with a lease of 2 s and a heartbeat of 0.2 s."""
     settings = Settings(
+        trainer_nice=0,  # tests run side by side
         state_dir=tmp_path / "state",
         heartbeat_seconds=0.2,
         lease_seconds=2,
