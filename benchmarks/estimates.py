@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -141,8 +142,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pocketrec-estimates-") as folder:
         logs = Logs(Path(folder), options.cache, console.print)
         for name in options.only or CASES:
+            before = processor_seconds()
             figures = run(CASES[name], logs, Path(folder) / name.replace(" ", "-"))
-            console.print(table(name, figures))
+            console.print(table(f"{name} ({processor_seconds() - before:.1f} s of processor time)", figures))
             wrong += sum(not figure.right for figure in figures)
         if options.epochs:
             console.print(epochs_table(logs, Path(folder)))
@@ -234,6 +236,12 @@ def pipeline(log: Path, document: dict[str, Any], out: Path) -> tuple[float, dic
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     measured = json.loads((work / "measurements.json").read_text(encoding="utf-8"))
     return seconds, report, measured, sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+
+
+def processor_seconds() -> float:
+    """Of all runs so far. Where a machine has other work, judge times by these: two cores halve them at best."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def table(name: str, figures: list[Figure]) -> Table:

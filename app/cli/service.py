@@ -126,8 +126,8 @@ def _listen(settings: Settings) -> socket.socket:
     """A bound socket, so that a port in use is said before anything is started."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        # By its full name: asyncio turns Nagle's algorithm off only where it sees that a socket is TCP, and with it many
-        # answers come 40 ms late.
+        # By its full name: asyncio turns Nagle's algorithm off only where it sees that a socket is TCP, and with it on
+        # many answers come 40 ms late.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))

@@ -113,4 +113,3 @@ def show_validation(order: Order) -> JobValidationView:
             "warnings": [{"pointer": point(one), "code": one.code, "detail": one.detail} for one in remarks],
         }
     )
-

@@ -16,7 +16,8 @@ MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
 MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.rnn
 _LEAST_QUANTIZED = 1024  # dynamic_int8 leaves smaller matrices as they are
 _GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 12_550}
-_EXCLUSION = 2_040  # of items in the history, which `repeats` does without
+_EXCLUSION = 2_040  # of items from the answer, which `repeats` does without unless there is `exclude_ids`
+_EXCLUDE_IDS = 260
 _DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 900}  # a further layer
 _CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 3_950}
 _FURTHER_CONVOLUTION = 2_850
@@ -56,7 +57,11 @@ def _stored(name: VariantName, matrix: Matrix) -> int:
 
 def _graph(name: VariantName, config: JobConfig) -> int:
     encoder, length = config.encoder, config.examples.max_history_length
-    size = _GRAPH[name] + _DENSE[name] * len(config.model.hidden_layers) - (_EXCLUSION if config.repeats else 0)
+    size = _GRAPH[name] + _DENSE[name] * len(config.model.hidden_layers)
+    if config.export.exclude_ids:
+        size += _EXCLUDE_IDS
+    elif config.repeats:
+        size -= _EXCLUSION
     if isinstance(encoder, Cnn):
         size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
         filters = sum(encoder.num_filter_ratios) * config.model.embedding_dim
