@@ -149,7 +149,7 @@ def toml(known: dict[str, list[str]]) -> str:
     """The settings: known ids in most requests, so that the rest of a request is looked at."""
     dictionaries = [f"[dictionaries.{name.replace('.', '_')}]\nvalues = {values!r}\n" for name, values in known.items()]
     bound = [f'"{name}" = {{ dictionary = "{name.replace(".", "_")}", probability = 0.8 }}\n' for name in known]
-    return "".join(["max-stream-events = 20\n", CHECKS, "[parameters]\n", *bound, *dictionaries])
+    return "".join(["max-stream-events = 1\n", CHECKS, "[parameters]\n", *bound, *dictionaries])
 
 
 if __name__ == "__main__":

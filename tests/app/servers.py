@@ -16,7 +16,8 @@ class Server:
         self.service = service
         config = uvicorn.Config(service.app, log_level="warning", access_log=False, lifespan="off")
         self._server = uvicorn.Server(config)
-        self._socket = socket.socket()
+        # By its full name, as the service itself does it, so that asyncio turns Nagle's algorithm off.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)

@@ -12,7 +12,7 @@ import pytest
 from tests.app.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = os.environ.get("POCKETREC_FUZZ_EXAMPLES", "8")
+EXAMPLES = os.environ.get("POCKETREC_FUZZ_EXAMPLES", "4")
 
 
 @pytest.fixture(scope="module")
