@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
@@ -118,8 +118,10 @@ def parameters(*, datasets: list[str], jobs: list[str], model: str) -> dict[str,
     }
 
 
-def fuzz(options: argparse.Namespace, url: str, known: dict[str, list[str]], folder: Path) -> int:
-    """Run schemathesis over the service at `url`."""
+def fuzz(
+    options: argparse.Namespace, url: str, known: dict[str, list[str]], folder: Path, output: IO[str] | None = None
+) -> int:
+    """Run schemathesis over the service at `url`; what it says goes to `output`, or standard output."""
     settings = folder / "schemathesis.toml"
     settings.write_text(toml(known), encoding="utf-8")
     command = [
@@ -140,8 +142,8 @@ def fuzz(options: argparse.Namespace, url: str, known: dict[str, list[str]], fol
         *(["--no-shrink"] if options.no_shrink else []),
     ]
     began = time.monotonic()
-    status = subprocess.run(command, cwd=folder, env={**os.environ, "COLUMNS": "120"}).returncode
-    print(f"fuzzed for {time.monotonic() - began:.0f} s, exit status {status}", flush=True)
+    status = subprocess.run(command, cwd=folder, env={**os.environ, "COLUMNS": "120"}, stdout=output).returncode
+    print(f"fuzzed for {time.monotonic() - began:.0f} s, exit status {status}", file=output, flush=True)
     return status
 
 
