@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app import event_streams, idempotency, openapi, problems
@@ -27,6 +27,7 @@ from app.models import routes as model_routes
 from app.models import yank as model_yank
 from app.models.pairs import Pairs
 from app.observability import FailuresAsProblems, RequestContext
+from app.query import strict_query
 from app.queue import Nudge, Publisher, publisher
 from app.security import LoopbackHostOnly, check_binding
 from app.settings import ApiSettings
@@ -106,7 +107,7 @@ def create_app(
     topics = (*datasets_by_topic, *jobs_by_topic, *models_by_topic, *system_by_topic)
     routers = [routes.router for routes in topics]
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(strict_query)])
     openapi.install(app, routers)
     # The last one added is the outermost.
     if key is None:

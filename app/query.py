@@ -1,4 +1,4 @@
-"""Query parameters of lists: none may be misspelt or given twice, and `name[key]=value` is a map.
+"""Query parameters: none may be misspelt or given twice, and `name[key]=value` is a map.
 
 A filter that nobody reads would be worse than an error: the list looks filtered and isn't.
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
 from app.problems import Fault, Problem
@@ -19,30 +19,31 @@ MAX_PAIRS = 16
 _DEEP = re.compile(r"([a-z_]+)\[(.*)\]", re.DOTALL)
 
 
-def strict_query(*maps: str) -> Any:
-    """A route's dependency: `dependencies=[strict_query("metadata")]` takes what is declared, and `metadata[...]`.
+async def strict_query(request: Request) -> None:
+    """The dependency of every operation: its address takes what it declares, once each, and nothing else.
 
     Raises:
         Problem: `validation_failed`, naming the likely parameter.
     """
-
-    async def check(request: Request) -> None:
-        known = sorted(set(_declared(request.scope["route"].dependant)))
-        faults = []
-        for name in dict.fromkeys(request.query_params.keys()):
-            deep = _DEEP.fullmatch(name)
-            if name not in known and not (deep and deep[1] in maps):
-                shown = [*known, *(f"{each}[...]" for each in maps)]
-                close = difflib.get_close_matches(name, shown, 1, 0.5)
-                hint = f"did you mean {close[0]}?" if close else f"this list takes {', '.join(shown)}"
-                faults.append(Fault("", "unknown_parameter", f"unknown parameter; {hint}", parameter=name[:80]))
-            elif len(request.query_params.getlist(name)) > 1:
-                faults.append(Fault("", "repeated_parameter", "give it once", parameter=name[:80]))
-        if faults:
-            first = faults[0]
-            raise Problem("validation_failed", f"{first.parameter!r}: {first.detail}", errors=faults)
-
-    return Depends(check)
+    if not request.scope["query_string"]:
+        return
+    route = request.scope["route"]
+    known = sorted(set(_declared(route.dependant)))
+    maps = sorted(_maps(route.openapi_extra))
+    faults = []
+    for name in dict.fromkeys(request.query_params.keys()):
+        deep = _DEEP.fullmatch(name)
+        if name not in known and not (deep and deep[1] in maps):
+            shown = [*known, *(f"{each}[...]" for each in maps)]
+            close = difflib.get_close_matches(name, shown, 1, 0.5)
+            takes = f"this address takes {', '.join(shown) or 'none'}"
+            hint = f"did you mean {close[0]}?" if close else takes
+            faults.append(Fault("", "unknown_parameter", f"unknown parameter; {hint}", parameter=name[:80]))
+        elif len(request.query_params.getlist(name)) > 1:
+            faults.append(Fault("", "repeated_parameter", "give it once", parameter=name[:80]))
+    if faults:
+        first = faults[0]
+        raise Problem("validation_failed", f"{first.parameter!r}: {first.detail}", errors=faults)
 
 
 def pairs(name: str, max_key: int, max_value: int) -> Callable[[Request], Awaitable[dict[str, str]]]:
@@ -84,3 +85,10 @@ def _declared(dependant: Dependant) -> Iterator[str]:
         yield parameter.alias
     for dependency in dependant.dependencies:
         yield from _declared(dependency)
+
+
+def _maps(extra: dict[str, Any] | None) -> Iterator[str]:
+    """The names of the maps that `describe_pairs` declared for a route."""
+    for parameter in (extra or {}).get("parameters", ()):
+        if parameter.get("style") == "deepObject":
+            yield parameter["name"]

@@ -14,7 +14,6 @@ from app.jobs.lookup import find
 from app.jobs.schemas import AttemptList, LogPage, show_attempt, show_line
 from app.pagination import link_next
 from app.problems import Fault, Problem
-from app.query import strict_query
 from app.responses import ETAG, LINK, NOT_MODIFIED, Responses, ok, problems
 from app.security import Asker
 from registry import jobs
@@ -34,7 +33,7 @@ def _log_responses() -> Responses:
     return {**found, **part, **NOT_MODIFIED, **problems("not_found", "range_not_satisfiable", "validation_failed")}
 
 
-@router.get("/{job_id:word}/logs", response_model=LogPage, responses=_log_responses(), dependencies=[strict_query()])
+@router.get("/{job_id:word}/logs", response_model=LogPage, responses=_log_responses())
 def list_job_logs(
     request: Request,
     services: Wired,
@@ -82,7 +81,6 @@ def list_job_logs(
         **NOT_MODIFIED,
         **problems("not_found", "validation_failed"),
     },
-    dependencies=[strict_query()],
 )
 def list_job_attempts(request: Request, services: Wired, principal: Asker, job_id: str) -> Response:
     """The tries of the job: which worker made each, how it ended and why, and how long each phase took."""

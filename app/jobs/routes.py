@@ -20,7 +20,7 @@ from app.models.files import FILE_RESPONSES, serve_file
 from app.observability import log_fields
 from app.pagination import CreatedAfter, CreatedBefore, Page, PageQuery, page
 from app.problems import not_found
-from app.query import describe_pairs, pairs, strict_query
+from app.query import describe_pairs, pairs
 from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, page_example, problems
 from app.schemas import EventPage
 from app.security import Asker
@@ -73,7 +73,6 @@ def create_job(request: Request, services: Wired, principal: Asker, once: Once, 
         **NOT_MODIFIED,
         **problems("invalid_cursor", "validation_failed"),
     },
-    dependencies=[strict_query("metadata")],
     openapi_extra=describe_pairs("metadata", "Only jobs with this metadata: `metadata[commit]=4f2a91c`."),
 )
 def list_jobs(

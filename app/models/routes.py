@@ -25,7 +25,6 @@ from app.models.schemas import (
 )
 from app.pagination import CreatedAfter, Page, PageQuery, page
 from app.problems import Problem
-from app.query import strict_query
 from app.responses import ETAG, LINK, NOT_MODIFIED, ok, page_example, problems
 from app.schemas import EventPage
 from app.security import Asker
@@ -37,7 +36,6 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get(
     "",
     response_model=Page[ModelView],
-    dependencies=[strict_query()],
     responses={
         **ok("A page of models, newest first.", page_example(MODEL_EXAMPLE), LINK | ETAG),
         **NOT_MODIFIED,
@@ -91,7 +89,6 @@ async def list_model_events(
 @router.get(
     "/{name:word}/versions",
     response_model=Page[VersionView],
-    dependencies=[strict_query()],
     responses={
         **ok("A page of versions, newest first.", page_example(VERSION_EXAMPLE), LINK | ETAG),
         **NOT_MODIFIED,
