@@ -19,7 +19,7 @@ LINK = {"Link": {"description": '`rel="next"`: the next page, if there is one.',
 def problems(*codes: str) -> Responses:
     """The responses of an operation that can answer with these problem kinds, besides those that any can."""
     found: Responses = {}
-    for code in (*codes, "unauthorized", "internal_error", "database_unavailable"):
+    for code in dict.fromkeys((*codes, "validation_failed", "unauthorized", "internal_error", "database_unavailable")):
         kind = KINDS[code]
         example = document(code, kind.help, instance="/v1/...", trace_id=_EXAMPLE_TRACE)
         entry = found.setdefault(

@@ -92,7 +92,7 @@ _READY_EXAMPLE = {
 }
 
 
-@router.get("/healthz", tags=["system"], responses=ok("Alive.", {"status": "ok"}))
+@router.get("/healthz", tags=["system"], responses={**ok("Alive.", {"status": "ok"}), 422: problems()[422]})
 async def get_health() -> Alive:
     """Whether the process answers. Asks nothing else, so it stays fast when other parts are not."""
     return Alive(status="ok")
