@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             return fuzz(options, options.url, {}, folder)
         # Training that the fuzzer orders must not take long; it isn't what is tested here.
         environment = {
+            "POCKETREC_API_KEY": KEY,
             "POCKETREC_DEADLINE_SECONDS": "30",
             "POCKETREC_STOP_SECONDS": "2",
             "POCKETREC_LOG_LEVEL": "error",
