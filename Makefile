@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check compose-check docs lock clean
+.PHONY: help setup demo serve test check compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -29,6 +29,9 @@ test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all te
 
 check: $(STAMP) ## The same without the tests: seconds
 	@$(BIN)/python scripts/check.py
+
+fuzz: $(STAMP) ## Requests of every kind against a running service: no 5xx, no answer that isn't described (ARGS="--examples 250")
+	@$(BIN)/python scripts/fuzz.py $(ARGS)
 
 compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docker, on this machine's PostgreSQL and Redis
 	@$(BIN)/python scripts/check_compose.py $(ARGS)

@@ -43,10 +43,13 @@ done
 
 version=$(field result.version <<<"$view")
 files=$url/v1/models/$model/versions/$version/files
-mkdir -p "$out"
-# --continue-at goes on where a broken download stopped; the address never changes its content.
+# Downloaded beside the old files, which are replaced only by verified ones.
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
 for name in model.tflite items.json manifest.json; do
-    "${api[@]}" --continue-at - --output "$out/$name" "$files/$name"
+    "${api[@]}" --output "$new/$name" "$files/$name"
 done
-"${api[@]}" "$files/SHA256SUMS" | (cd "$out" && sha256sum --check --ignore-missing --strict)
+"${api[@]}" "$files/SHA256SUMS" | (cd "$new" && sha256sum --check --ignore-missing --strict)
+mkdir -p "$out"
+mv "$new"/* "$out"
 echo "$model version $version is in $out"

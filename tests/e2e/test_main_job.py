@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,28 @@ def test_the_pipeline_without_the_service_gives_the_same_files(
     served = {artifact.path: artifact.sha256 for artifact in trained.result.artifacts}
     local = {entry["path"]: entry["sha256"] for entry in verify(out).manifest["files"]}
     assert {path: served[path] for path in local} == local
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the script needs curl")
+def test_the_build_script_of_the_docs_trains_once_and_verifies(
+    service: Any, log_file: Path, tmp_path: Path, helpers: Any
+) -> None:
+    script = Path(__file__).parents[2] / "docs" / "examples" / "build_pipeline.sh"
+
+    def build() -> str:
+        made = subprocess.run(
+            ["bash", str(script), str(log_file), "built", str(tmp_path / "assets")],
+            env=helpers.environment(POCKETREC_URL=service.url, PRESET="bow"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
+        return made.stdout
+
+    first = build()
+    assert "model.tflite: OK" in first
+    assert "built version 1" in first
+    again = build()
+    assert again.splitlines()[:2] == first.splitlines()[:2]  # the same dataset and the same job
+    assert "built version 1" in again
