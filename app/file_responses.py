@@ -12,8 +12,7 @@ from registry.verified_files import VerifiedFile
 
 # An ASGI extension: the server sends `count` bytes of an open `file` from `offset`.
 ZERO_COPY = "http.response.zerocopysend"
-# The event loop gets its turn whenever the socket's buffer is full, so that this bounds only what goes out at once to a
-# client that reads faster than we send; smaller steps cost a tenth of the speed.
+# How often the file is looked at for changes. The server gives others their turn more often than that.
 STEP_BYTES = 16 << 20
 # Read into memory at a time where the kernel can't send the file itself.
 READ_BYTES = 1 << 20

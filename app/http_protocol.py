@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, cast
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # httptools takes heads of any size; nothing that we answer needs more than this.
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_SECONDS = 20.0
+# A client on a fast line takes a file of 200 MB in one call of 60 ms, in which nobody else would get an answer.
+TURN_BYTES = 2 << 20
 _TOO_LARGE = b"request head too large"
 _TOO_SLOW = json.dumps(
     document(
@@ -99,6 +102,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         self.logger.warning("Request head over %s bytes refused.", MAX_HEAD_BYTES)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an answer to an earlier request is under way, and nothing may get into it
+            return
         self.transport.write(
             b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
@@ -118,6 +124,49 @@ class HttpProtocol(HttpToolsProtocol):
         scope["extensions"] = {**(scope.get("extensions") or {}), ZERO_COPY: {}}
         await self._inner(scope, receive, send_any)
 
+    async def _from_page_cache(self, file: BinaryIO, offset: int, count: int) -> int:
+        """How many bytes went out: fewer than `count` only where the file ends.
+
+        `loop.sendfile` does the same with two changes of the selector and a future for each bufferful, which costs a
+        fifth of the speed; here one registration lasts for all of them.
+        """
+        if self.transport.get_write_buffer_size():  # the head of the response is still on its way
+            return await self.loop.sendfile(self.transport, file, offset, count)
+        source, left = file.fileno(), count
+        done: asyncio.Future[None] = self.loop.create_future()
+        # A descriptor of its own: that of the transport belongs to the transport in the loop's selector.
+        target = os.dup(self.transport.get_extra_info("socket").fileno())
+
+        def push() -> None:
+            nonlocal offset, left
+            if done.done():
+                return
+            try:
+                sent = os.sendfile(target, source, offset, min(left, TURN_BYTES))
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                done.set_exception(error)
+                return
+            offset += sent
+            left -= sent
+            if not left or not sent:
+                done.set_result(None)
+
+        try:
+            push()
+            if not done.done():
+                self.loop.add_writer(target, push)
+                try:
+                    await done
+                finally:
+                    self.loop.remove_writer(target)
+            else:
+                done.result()
+        finally:
+            os.close(target)
+        return count - left
+
     async def _send_file(self, cycle: RequestResponseCycle, message: Message) -> None:
         """Send `count` bytes of `file` from `offset`.
 
@@ -133,7 +182,7 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle.disconnected or self.transport.is_closing():
             raise ClientDisconnect
         try:
-            sent = await self.loop.sendfile(self.transport, message["file"], message["offset"], count)
+            sent = await self._from_page_cache(message["file"], message["offset"], count)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             self.transport.abort()
             raise ClientDisconnect from error

@@ -49,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="same seed, same requests (default 1)")
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful")
     parser.add_argument("--no-shrink", action="store_true", help="report findings as they came: faster")
+    parser.add_argument("--exclude-checks", help="names of schemathesis' checks to leave out, with commas")
     parser.add_argument("--url", help="a service that runs already; nothing is prepared there")
     return parser.parse_args(arguments)
 
@@ -140,6 +141,7 @@ def fuzz(
         *("--phases", options.phases, "--continue-on-failure", "--suppress-health-check", "all"),
         *("--generation-database", "none", "--request-timeout", "30", "--warnings", "off"),
         *(["--max-time", str(options.seconds)] if options.seconds else []),
+        *(["--exclude-checks", options.exclude_checks] if options.exclude_checks else []),
         *(["--no-shrink"] if options.no_shrink else []),
     ]
     began = time.monotonic()

@@ -36,7 +36,9 @@ def test_no_5xx_and_no_answer_that_is_not_described(fuzz: Any, make_service: Any
         jobs=[version.job_id, service.job().json()["id"]],
         model=version.model,
     )
-    options = fuzz.parse(["--examples", EXAMPLES, "--no-shrink"])
+    # Bad requests are sent too. Whether each was refused is left to longer runs: once in some thousand requests the
+    # part that would have been bad, such as an empty list in the query, is nothing once it is written as HTTP.
+    options = fuzz.parse(["--examples", EXAMPLES, "--no-shrink", "--exclude-checks", "negative_data_rejection"])
     shown = tmp_path / "shown.txt"
     with Server(service) as server, shown.open("w") as output:
         status = fuzz.fuzz(options, server.url, known, tmp_path, output)
