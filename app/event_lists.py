@@ -33,6 +33,7 @@ class Subject:
 
     id: str
     is_final: bool
+    last_seq: int
 
 
 async def events_after(
@@ -73,6 +74,8 @@ async def answer_events(
     if not event_streams.is_asked_for(request):
         return await run_in_threadpool(_page, request, services, subject.id, wanted)
     after = wanted.after if wanted.last_event_id is None else wanted.last_event_id
+    # A number that was never given out, such as one from before a restore of the database, must not be waited for.
+    after = min(after, subject.last_seq)
     return await event_streams.answer(
         request, services.watcher, services.database, subject.id, after, is_final=subject.is_final
     )

@@ -8,6 +8,7 @@ tests without one, the extension isn't offered and the application sends the byt
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -26,6 +27,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEAD_SECONDS = 20.0
 # A client on a fast line takes a file of 200 MB in one call of 60 ms, in which nobody else would get an answer.
 TURN_BYTES = 2 << 20
+# Of the file and not of the line; everything else that can end a transfer is a client that can't be reached any more.
+_OUR_FAULTS = frozenset({errno.EIO, errno.EINVAL, errno.EBADF, errno.ENOMEM, errno.EOVERFLOW})
 _TOO_LARGE = b"request head too large"
 _TOO_SLOW = json.dumps(
     document(
@@ -100,6 +103,12 @@ class HttpProtocol(HttpToolsProtocol):
             )
         self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()  # an answer is under way, and nothing may get into it
+            return
+        super().send_400_response(msg)
+
     def _refuse_head(self) -> None:
         self.logger.warning("Request head over %s bytes refused.", MAX_HEAD_BYTES)
         if self.cycle is not None and not self.cycle.response_complete:
@@ -140,6 +149,9 @@ class HttpProtocol(HttpToolsProtocol):
         def push() -> None:
             nonlocal offset, left
             if done.done():
+                return
+            if self.transport.is_closing():  # the descriptor is another one, and knows nothing of that
+                done.set_exception(ConnectionAbortedError())
                 return
             try:
                 sent = os.sendfile(target, source, offset, min(left, TURN_BYTES))
@@ -183,7 +195,9 @@ class HttpProtocol(HttpToolsProtocol):
             raise ClientDisconnect
         try:
             sent = await self._from_page_cache(message["file"], message["offset"], count)
-        except (ConnectionError, asyncio.IncompleteReadError) as error:
+        except (OSError, asyncio.IncompleteReadError) as error:
+            if isinstance(error, OSError) and error.errno in _OUR_FAULTS:
+                raise
             self.transport.abort()
             raise ClientDisconnect from error
         if sent != count:

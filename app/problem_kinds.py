@@ -186,6 +186,13 @@ _ALL = (
         "The database doesn't answer, or not in time. Send the request again after Retry-After seconds; /readyz tells "
         "the operator more.",
     ),
+    Kind(
+        "blob_store_unavailable",
+        503,
+        "Blob store unavailable",
+        "The store of the files doesn't answer. Send the request again after Retry-After seconds; /readyz tells the "
+        "operator more.",
+    ),
     Kind("not_ready", 503, "Not ready", "A part that the service needs doesn't answer; `checks` says which and why."),
 )
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.code: kind for kind in _ALL})

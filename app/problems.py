@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
+from obstore.exceptions import GenericError as BlobStoreError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError
@@ -152,7 +153,12 @@ def install(app: FastAPI) -> None:
             problem.headers = {**(problem.headers or {}), "Allow": allow(request)}
         return render(request.url.path, trace_id_of(request), problem)
 
-    failures = (OSError, DBAPIError, PoolTimeout)  # of these only a full disk and an outage are answered here
+    failures = (
+        OSError,
+        DBAPIError,
+        PoolTimeout,
+        BlobStoreError,
+    )  # of these only a full disk and an outage are answered here
     for kind in (StarletteHTTPException, RequestValidationError, PocketRecError, RegistryError, *failures):
         app.add_exception_handler(kind, on_problem)
 
@@ -227,6 +233,13 @@ def _translate(error: Exception) -> Problem:
             "database_unavailable",
             "The service's database doesn't answer, or is too busy. Send the request again; with an Idempotency-Key a "
             "POST takes effect once, however often it is sent.",
+            headers={"Retry-After": RETRY_SECONDS},
+        )
+    if isinstance(error, BlobStoreError):
+        log.warning("blob_store_unavailable", error=str(error).splitlines()[0][:300])
+        return Problem(
+            "blob_store_unavailable",
+            "The service's blob store doesn't answer. Send the request again.",
             headers={"Retry-After": RETRY_SECONDS},
         )
     if not isinstance(error, StarletteHTTPException):

@@ -153,4 +153,6 @@ def delete(session: Session, dataset_id: str, *, project: str | None = None) -> 
     session.execute(
         update(_datasets).where(_datasets.c.id == dataset_id).values(revision=_datasets.c.revision + 1, **gone)
     )
+    if "error" in gone:
+        events.append(session, dataset_id, "dataset.invalid", {"error": gone["error"]})  # streams wait for an end
     files.remove(session, dataset_id)

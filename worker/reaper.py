@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 3.0
 
 
 def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> leases.Reaped:
@@ -41,19 +44,20 @@ def reap_once(runtime: Runtime, *, republish_seconds: float | None = None) -> le
 
 
 class Watchdog:
-    """Takes waiting jobs itself when a queue's idle slots have not been given them for `PATIENCE` passes in a row.
+    """Takes waiting jobs itself when a queue's idle slots have not been given them for `PATIENCE` looks in a row.
 
-    Then the queue is broken in some way: the broker is gone for good, or Celery's loop hangs.
+    Then their messages went to a worker whose slots are all at work, or the queue is broken in some way: the broker is
+    gone for good, or Celery's loop hangs.
     """
 
-    PATIENCE = 3
+    PATIENCE = 1
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._missed = dict.fromkeys(runtime.slots, 0)
 
     def look(self) -> bool:
-        """One look, after a pass of the reaper. Returns whether it took over."""
+        """One look. Returns whether it took over."""
         with self._runtime.database.read() as session:
             waiting = {queue: leases.waiting(session, (queue,)) for queue in self._runtime.slots}
         taken = [queue for queue, count in waiting.items() if self._take_over(queue, count)]
@@ -64,7 +68,7 @@ class Watchdog:
         self._missed[queue] = self._missed[queue] + 1 if waiting and not runtime.slots[queue].busy else 0
         if self._missed[queue] <= self.PATIENCE or runtime.stopping.is_set():
             return False
-        log.warning("queue_bypassed", queue=queue, waiting=waiting, reason="slots are idle and no message comes")
+        log.info("queue_bypassed", queue=queue, waiting=waiting, reason="slots are idle and no message comes")
         self._missed[queue] = 0
         work = partial(slot.work, runtime, queue=queue)
         threading.Thread(target=work, name=f"bypass-{queue}", daemon=True).start()
@@ -72,7 +76,10 @@ class Watchdog:
 
 
 class Reaper(threading.Thread):
-    """A thread that makes a pass at once and then every `reaper_seconds`, until the worker stops."""
+    """A thread that makes a pass at once and then every `reaper_seconds`, until the worker stops.
+
+    In between it looks every LOOK_SECONDS whether jobs wait for slots that are idle.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(name="reaper", daemon=True)
@@ -83,15 +90,19 @@ class Reaper(threading.Thread):
         """Never ends by itself: without this thread a lost message would be a lost job."""
         # While no worker ran there may have been no broker either, so at first even the newest messages may be lost.
         republish_seconds: float | None = 0.0
+        every = self._runtime.settings.reaper_seconds
+        next_pass = time.monotonic()
         while True:
             try:
-                reap_once(self._runtime, republish_seconds=republish_seconds)
-                republish_seconds = None
+                if time.monotonic() >= next_pass:
+                    next_pass = time.monotonic() + every
+                    reap_once(self._runtime, republish_seconds=republish_seconds)
+                    republish_seconds = None
+                    alive.touch(self._runtime.settings)
                 self._watchdog.look()
-                alive.touch(self._runtime.settings)
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])
             except Exception:
                 log.exception("reaper_failed")
-            if self._runtime.stopping.wait(self._runtime.settings.reaper_seconds):
+            if self._runtime.stopping.wait(min(every, LOOK_SECONDS)):
                 return

@@ -23,7 +23,7 @@ class Slots:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._busy = 0
-        self._turned_away = False
+        self._turned_away = 0
         self._lock = threading.Lock()
 
     @property
@@ -35,7 +35,8 @@ class Slots:
         """Take a slot. False if none is free; then one that is at work looks for another job before it leaves."""
         with self._lock:
             if self._busy == self._capacity:
-                self._turned_away = True
+                # One for each slot is enough: each looks for another job after its own.
+                self._turned_away = min(self._turned_away + 1, self._capacity)
                 return False
             self._busy += 1
             return True
@@ -47,7 +48,7 @@ class Slots:
         """
         with self._lock:
             if self._turned_away:
-                self._turned_away = False
+                self._turned_away -= 1
                 return False
             self._busy -= 1
             return True

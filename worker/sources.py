@@ -60,7 +60,8 @@ def fetch(source: Mapping[str, Any], folder: Path, cache: Path, rules: Rules, re
     if "builtin" in source:
         return _fetch_builtin(str(source["builtin"]), folder, cache, report)
     target = folder / str(source.get("filename") or "log")
-    report(f"fetching {source['url']}")
+    # Without the query, which may be a signature: everybody who may read the job's log reads this.
+    report(f"fetching {str(source['url']).partition('?')[0].partition('#')[0]}")
     fetch_url(str(source["url"]), target, rules)
     return target
 
@@ -165,7 +166,7 @@ def _connect(address: Address, found: Sequence[str], give_up: float) -> HTTPConn
         connection.sock = plain
         try:
             if address.scheme == "https":
-                connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=address.host)
+                connection.sock = _with_tls(plain, address.host, give_up)
             connection.sock.settimeout(SILENT_SECONDS)
         except OSError:
             plain.close()
@@ -200,6 +201,22 @@ def _too_large(address: Address, rules: Rules) -> DatasetTooLarge:
     return DatasetTooLarge(
         f"the file at {address.host} has more than {rules.max_bytes:,} bytes (max_upload_bytes), which is the limit"
     )
+
+
+def _with_tls(plain: socket.socket, host: str, give_up: float) -> ssl.SSLSocket:
+    secured = ssl.create_default_context().wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+    # A handshake that trickles in is never silent for long either.
+    timer = threading.Timer(max(0.0, give_up - time.monotonic()), _shut_down, [secured])
+    timer.daemon = True
+    timer.start()
+    try:
+        secured.do_handshake()
+    except OSError:
+        secured.close()
+        raise
+    finally:
+        timer.cancel()
+    return secured
 
 
 def _shut_down(connection: socket.socket | None) -> None:

@@ -5,6 +5,7 @@ The supervisor is where all decisions about an attempt are made; the trainer onl
 
 from __future__ import annotations
 
+import shutil
 import time
 from enum import Enum
 from pathlib import Path
@@ -206,6 +207,9 @@ class _Attempt:
             record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
         if self._lease.cancel_requested.is_set():
             return self._cancelled()
+        # Blobs may be second names of these files. Taking a name away changes a file's time of change, which a download
+        # that begins as soon as the job has succeeded would take for a changed file: so it comes first.
+        shutil.rmtree(folder / "outputs", ignore_errors=True)
         self._lease.write(log_lines.then(record, [self._ended("succeeded")]))
         log.info("job_succeeded")
         return False

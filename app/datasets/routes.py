@@ -75,6 +75,7 @@ _BODIES = {
             "url_not_allowed",
             "resumable_uploads_unavailable",
             "insufficient_storage",
+            "blob_store_unavailable",
         ),
     },
     openapi_extra={"requestBody": {"required": True, "content": _BODIES}},
@@ -235,6 +236,6 @@ async def list_dataset_events(
 
     def subject() -> Subject:
         dataset = find(services, principal, dataset_id)
-        return Subject(dataset.id, dataset.status != "validating")
+        return Subject(dataset.id, dataset.status != "validating", dataset.last_seq)
 
     return await answer_events(request, services, wanted, subject)

@@ -144,7 +144,7 @@ async def list_job_events(
 
     def subject() -> Subject:
         job = find(services, principal, job_id)
-        return Subject(job.id, job.is_terminal)
+        return Subject(job.id, job.is_terminal, job.last_seq)
 
     return await answer_events(request, services, wanted, subject)
 

@@ -48,7 +48,14 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
         "headers": {"Content-Range": {"schema": {"type": "string"}}, **_YANKED},
     },
     **NOT_MODIFIED,
-    **problems("not_found", "precondition_failed", "range_not_satisfiable", "validation_failed", "artifact_corrupt"),
+    **problems(
+        "not_found",
+        "precondition_failed",
+        "range_not_satisfiable",
+        "validation_failed",
+        "artifact_corrupt",
+        "blob_store_unavailable",
+    ),
 }
 
 

@@ -81,7 +81,8 @@ async def list_model_events(
     """What happened to the model, oldest first. `Accept: text/event-stream` gets it as it happens, without an end."""
 
     def subject() -> Subject:
-        return Subject(find(services, principal, name).id, is_final=False)
+        model = find(services, principal, name)
+        return Subject(model.id, is_final=False, last_seq=model.last_seq)
 
     return await answer_events(request, services, wanted, subject)
 

@@ -153,6 +153,21 @@ def test_events_come_as_they_happen(service: Any) -> None:
     assert watcher.readers == 0
 
 
+def test_a_number_that_was_never_given_out_is_not_waited_for(service: Any) -> None:
+    """A client may know one from before a restore of the database; its stream still ends with the job."""
+    job_id = service.job(preset="bow").json()["id"]
+    watcher = service.app.state.services.watcher
+
+    def work() -> None:
+        wait_for(lambda: watcher.readers)
+        with service.database.write() as session:
+            jobs.request_cancel(session, job_id)
+
+    with later(work):
+        sent = parse(stream(service, f"/v1/jobs/{job_id}/events?after=2000000000").text)
+    assert [event["event"] for event in sent] == ["job.cancelled"]
+
+
 def wait_for(condition: Any, seconds: float = 10) -> None:
     for _ in range(int(seconds * 100)):
         if condition():

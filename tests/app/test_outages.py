@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from obstore.exceptions import GenericError
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -92,3 +93,16 @@ def test_it_works_again(service: Any) -> None:
     path.rmdir()
     aside.rename(path)
     assert service.client.get("/v1/jobs").status_code == 200
+
+
+def test_a_blob_store_that_is_away_is_no_fault_of_ours(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.published({"model.tflite": b"model"})
+
+    def away(*_: Any) -> Any:
+        raise GenericError("Generic S3 error: connection refused")
+
+    for name in ("open_verified", "verify", "size", "open_range"):
+        monkeypatch.setattr(service.blobs, name, away)
+    answer = service.client.get("/v1/models/films/versions/1/files/model.tflite")
+    assert (answer.status_code, answer.json()["code"]) == (503, "blob_store_unavailable")
+    assert answer.headers["Retry-After"]

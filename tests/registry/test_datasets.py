@@ -211,6 +211,8 @@ def test_a_validation_that_runs_while_its_dataset_is_deleted_leaves_nothing(worl
     claim = world.claim(validating.validation_job_id)
     world.write(datasets.delete, validating.id)
     assert world.get(claim.job_id).status == "cancelling"
+    # Whoever follows its events is told that nothing more will come.
+    assert [event.type for event in world.read(events.list_after, validating.id)][-1] == "dataset.invalid"
     with pytest.raises(LeaseLost):
         world.write(datasets.mark_ready, claim, report={}, content_hash="e" * 64, files=[make_file("c.parquet", "c")])
     assert world.write(jobs.cancelled, claim).status == "cancelled"

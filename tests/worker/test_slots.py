@@ -107,3 +107,12 @@ def test_a_slot_is_given_back_when_its_work_breaks(service, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         slot.work(runtime, queue="train")
     assert runtime.active == 0
+
+
+def test_each_hint_that_was_turned_away_is_looked_for_once():
+    slots = Slots(2)
+    assert (slots.enter(), slots.enter()) == (True, True)
+    assert (slots.enter(), slots.enter(), slots.enter()) == (False, False, False)
+    # Both slots had looked in vain just before two rows were committed: each must look again.
+    assert (slots.leave(), slots.leave()) == (False, False)
+    assert (slots.leave(), slots.leave(), slots.busy) == (True, True, 0)

@@ -215,7 +215,9 @@ def test_names_and_ports_that_nobody_answers(tmp_path: Path) -> None:
 def test_tls_is_for_the_name_and_not_for_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[str | None] = []
 
-    def handshake(_context: ssl.SSLContext, _sock: socket.socket, server_hostname: str | None = None) -> Any:
+    def handshake(
+        _context: ssl.SSLContext, _sock: socket.socket, server_hostname: str | None = None, **_options: bool
+    ) -> Any:
         names.append(server_hostname)
         raise ssl.SSLCertVerificationError("certificate verify failed")
 

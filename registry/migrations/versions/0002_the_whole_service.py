@@ -55,11 +55,11 @@ def upgrade() -> None:
     op.add_column('jobs', sa.Column('estimate', sa.JSON(none_as_null=True), nullable=True))
     op.add_column('jobs', sa.Column('request_id', sa.String(length=128), nullable=True))
     op.add_column('model_versions', sa.Column('yank_reason', sa.Text(), nullable=True))
+    op.execute("UPDATE jobs SET queue = CASE type WHEN 'validate_dataset' THEN 'validate' ELSE 'train' END")
     op.create_index('ix_datasets_project_id_status_id', 'datasets', ['project_id', 'status', 'id'], unique=False)
     for column in ('status', 'type', 'dataset_id', 'model'):
         op.create_index(f'ix_jobs_project_id_{column}_id', 'jobs', ['project_id', column, 'id'], unique=False)
 
-    op.execute("UPDATE jobs SET queue = CASE type WHEN 'validate_dataset' THEN 'validate' ELSE 'train' END")
     _metadata_of_old_jobs()
     _count_old_jobs()
 
