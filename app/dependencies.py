@@ -18,6 +18,7 @@ from app.watching import Watcher
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings
+from registry.signing import Signer
 
 MAX_WAIT_SECONDS = 30
 _ID = re.compile(r"[a-z]{2,5}_[0-9a-z]{1,40}", re.ASCII)
@@ -32,6 +33,7 @@ class Services:
     blobs: BlobStore
     nudge: Nudge
     watcher: Watcher
+    signer: Callable[[], Signer]
     pairs: Pairs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -24,6 +25,7 @@ from app.jobs import validate_routes as job_validation
 from app.metrics import Metrics
 from app.models import compare as model_compare
 from app.models import routes as model_routes
+from app.models import signing as model_signing
 from app.models import yank as model_yank
 from app.models.pairs import Pairs
 from app.observability import FailuresAsProblems, RequestContext
@@ -38,6 +40,7 @@ from registry import logs
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.settings import Settings
+from registry.signing import signer
 
 DESCRIPTION = """Upload an interaction log, post a config, download a verified recommender for the phone.
 
@@ -57,7 +60,8 @@ def create_app(
     Raises:
         BindingRefused: the settings would open the service to other machines without a key.
     """
-    key = (api or ApiSettings()).key
+    api = api or ApiSettings()
+    key = api.key
     check_binding(settings, key)
     if not structlog.is_configured():
         logs.configure(settings.log_level, settings.log_format)
@@ -70,6 +74,8 @@ def create_app(
         nudge=nudge or publisher(settings),
         watcher=Watcher(database, event_streams.encode),
         pairs=Pairs(blobs),
+        # At first use: most processes never sign, and the library takes memory.
+        signer=cache(partial(signer, database, api.signing)),
     )
 
     @asynccontextmanager
@@ -101,7 +107,7 @@ def create_app(
     problems.install(app)
     idempotency.install(app)
     jobs_by_topic = (job_routes, job_validation, job_actions, job_logs)
-    models_by_topic = (model_compare, model_routes, model_yank)  # `{name}:compare` comes before `{name}`
+    models_by_topic = (model_compare, model_routes, model_yank, model_signing)  # `{name}:compare` comes before `{name}`
     system_by_topic = (system_routes, system_metrics)
     datasets_by_topic = (dataset_routes, dataset_changes, builtin_dataset_routes)
     topics = (*datasets_by_topic, *jobs_by_topic, *models_by_topic, *system_by_topic)

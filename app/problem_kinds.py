@@ -193,6 +193,7 @@ _ALL = (
         "The store of the files doesn't answer. Send the request again after Retry-After seconds; /readyz tells the "
         "operator more.",
     ),
+    Kind("signing_key_invalid", 500, "Signing key invalid", "The operator must mend POCKETREC_SIGNING_KEY."),
     Kind("not_ready", 503, "Not ready", "A part that the service needs doesn't answer; `checks` says which and why."),
 )
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.code: kind for kind in _ALL})

@@ -13,6 +13,17 @@ class ApiSettings(BaseSettings):
 
     api_key: SecretStr | None = Field(None, description="The key that clients must send; unset: loopback only, no key.")
 
+    signing_key: SecretStr | None = Field(
+        None,
+        description="The Ed25519 key that signs manifests, 32 bytes in base64; unset: one that is made once and kept "
+        "in the database.",
+    )
+
+    @property
+    def signing(self) -> str | None:
+        """The signing key as it was given, or None."""
+        return (self.signing_key.get_secret_value() or None) if self.signing_key is not None else None
+
     @property
     def key(self) -> str | None:
         """The key in plain text, or None where none (or an empty one) is set."""

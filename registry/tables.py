@@ -333,6 +333,15 @@ idempotency_keys = Table(
     Index(None, "expires_at"),
 )
 
+service_keys = Table(
+    "service_keys",
+    metadata,
+    # In the database because all API processes must sign with the same key, and it must outlive their machines.
+    Column("name", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+    _time("created_at"),
+)
+
 counters = Table(
     "counters",
     metadata,

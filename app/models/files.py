@@ -8,6 +8,7 @@ from fastapi import Request, Response
 
 from app import artifacts
 from app.dependencies import Services
+from app.models import signing
 from app.problems import not_found
 from app.responses import ETAG, NOT_MODIFIED, problems
 from registry.records import ModelVersion
@@ -78,6 +79,8 @@ def _serve(request: Request, services: Services, version: ModelVersion, path: st
     if path == SUMS:
         lines = [f"{entry.sha256}  {entry.path}\n" for entry in version.files if entry.path not in BESIDE]
         return artifacts.serve_bytes(request, SUMS, "".join(lines).encode())
+    if path == signing.SIGNATURE and (entry := files.get(signing.MANIFEST)) is not None:
+        return artifacts.serve_bytes(request, path, signing.signature(services, entry))
     if (entry := files.get(path.removesuffix(".sha256"))) is not None:
         name = entry.path.rpartition("/")[2]
         return artifacts.serve_bytes(request, path, f"{entry.sha256}  {name}\n".encode())

@@ -23,6 +23,12 @@ def upgrade() -> None:
     sa.Column('value', sa.Double(), nullable=False),
     sa.PrimaryKeyConstraint('name', 'labels', name=op.f('pk_counters'))
     )
+    op.create_table('service_keys',
+    sa.Column('name', sa.String(length=32), nullable=False),
+    sa.Column('value', sa.Text(), nullable=False),
+    sa.Column('created_at', registry.tables.UtcDateTime(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_service_keys'))
+    )
     op.create_table('idempotency_keys',
     sa.Column('owner', sa.String(length=64), nullable=False),
     sa.Column('route', sa.String(length=512), nullable=False),
