@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request, Response
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -36,11 +38,19 @@ class Subject:
     last_seq: int
 
 
+def _digits(value: object) -> object:
+    # As a stream sends it; pydantic would also read "+0.0" as a number.
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise PydanticCustomError("int_parsing", "expected the id of an event of this stream, a number")
+    return value
+
+
 async def events_after(
     after: Annotated[int, Query(ge=0, lt=2**31, description="Only events with a greater seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Events per page; a stream sends all.")] = 100,
     last_event_id: Annotated[
         int | None,
+        BeforeValidator(_digits),
         Header(ge=0, lt=2**31, description="Of a stream that is opened again: goes on after this seq, not `after`."),
     ] = None,
 ) -> EventsAfter:

@@ -74,7 +74,7 @@ def test_opened_again_after_the_end_it_says_so(finished: Any) -> None:
     assert finished.client.get(finished.path + "?after=99").json()["data"] == []
 
 
-@pytest.mark.parametrize("bad", ["x", "-1", "1.5", str(2**31), "99999999999999999999"])
+@pytest.mark.parametrize("bad", ["x", "-1", "1.5", "+0.0", str(2**31), "99999999999999999999"])
 def test_a_malformed_last_event_id_is_refused(finished: Any, bad: str) -> None:
     answer = stream(finished, finished.path, Last_Event_ID=bad)
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
