@@ -25,6 +25,21 @@ from registry.errors import InvalidName, NotFound
 from registry.names import MAX_MODEL_NAME, check_model_name
 from registry.records import Dataset, Job
 
+REFUSALS = (
+    "malformed_json",
+    "dataset_not_ready",
+    "payload_too_large",
+    "unsupported_media_type",
+    "validation_failed",
+    "unknown_dataset",
+    "dataset_invalid",
+    "dataset_too_small",
+    "size_budget_impossible",
+    "resource_estimate_exceeded",
+    "insufficient_storage",
+)
+"""The problem kinds with which a job, or its dry run, is refused."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -37,19 +37,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     response_model=JobView,
     responses={
         **ok("Queued.", QUEUED_EXAMPLE, LOCATION | RETRY_AFTER, 202),
-        **problems(
-            "malformed_json",
-            "dataset_not_ready",
-            "payload_too_large",
-            "unsupported_media_type",
-            "validation_failed",
-            "unknown_dataset",
-            "dataset_invalid",
-            "dataset_too_small",
-            "size_budget_impossible",
-            "resource_estimate_exceeded",
-            "insufficient_storage",
-        ),
+        **problems(*create.REFUSALS),
     },
 )
 def create_job(request: Request, services: Wired, principal: Asker, once: Once, body: JobRequest) -> Response:

@@ -23,19 +23,7 @@ router = APIRouter(tags=["jobs"], route_class=StrictJsonRoute)
     response_model=JobValidationView,
     responses={
         **ok("It could be queued, and would come to this.", VALIDATED_EXAMPLE),
-        **problems(
-            "malformed_json",
-            "dataset_not_ready",
-            "payload_too_large",
-            "unsupported_media_type",
-            "validation_failed",
-            "unknown_dataset",
-            "dataset_invalid",
-            "dataset_too_small",
-            "size_budget_impossible",
-            "resource_estimate_exceeded",
-            "insufficient_storage",
-        ),
+        **problems(*create.REFUSALS),
     },
 )
 def validate_job(services: Wired, principal: Asker, once: Once, body: JobRequest) -> Response:

@@ -10,11 +10,16 @@ from typing import Any
 
 import uvicorn
 
+from app.http_protocol import HttpProtocol
+
 
 class Server:
     def __init__(self, service: Any) -> None:
         self.service = service
-        config = uvicorn.Config(service.app, log_level="warning", access_log=False, lifespan="off")
+        # The protocol and the loop that the service itself uses.
+        config = uvicorn.Config(
+            service.app, http=HttpProtocol, loop="asyncio", log_level="warning", access_log=False, lifespan="off"
+        )
         self._server = uvicorn.Server(config)
         # By its full name, as the service itself does it, so that asyncio turns Nagle's algorithm off.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

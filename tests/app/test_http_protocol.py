@@ -4,50 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from app import file_responses
-from app.http_protocol import MAX_HEAD_BYTES, HttpProtocol
+from app.http_protocol import MAX_HEAD_BYTES
+from tests.app import servers
 
 LARGE = os.urandom(1 << 20) * 6
 SMALL = os.urandom(1000)
 BASE = "/v1/models/films/versions/1/files"
 
 
-class Server:
-    """The API behind the protocol that the service uses, in a thread."""
-
-    def __init__(self, service: Any) -> None:
-        self.service = service
-        self.lines: list[dict[str, Any]] = []
-        config = uvicorn.Config(
-            service.app, http=HttpProtocol, loop="asyncio", log_level="warning", access_log=False, lifespan="off"
-        )
-        self._server = uvicorn.Server(config)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.bind(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._socket.close()
+class Server(servers.Server):
+    """A server to which connections are opened by hand."""
 
     def connect(self) -> Connection:
-        return Connection(self._socket.getsockname()[1])
+        return Connection(self.port)
 
 
 class Connection:
