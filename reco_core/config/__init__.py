@@ -4,17 +4,24 @@
 command line.
 """
 
+from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Rnn
+from reco_core.config.features import (
+    ActivityGroup,
+    FeatureConfig,
+    FeaturesConfig,
+    FloatFeature,
+    GlobalGroup,
+    IntFeature,
+    StringFeature,
+)
 from reco_core.config.loading import json_schema, load, load_file
 from reco_core.config.models import (
-    Bow,
-    Cnn,
-    EncoderConfig,
     EvaluationConfig,
     ExamplesConfig,
     ExportConfig,
     JobConfig,
     ModelConfig,
-    Rnn,
+    TfrecordConfig,
     TrainingConfig,
     VariantName,
 )
@@ -23,16 +30,24 @@ from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
 __all__ = [
     "DEFAULT_PRESET",
     "PRESETS",
+    "ActivityGroup",
     "Bow",
     "Cnn",
     "EncoderConfig",
     "EvaluationConfig",
     "ExamplesConfig",
     "ExportConfig",
+    "FeatureConfig",
+    "FeaturesConfig",
+    "FloatFeature",
+    "GlobalGroup",
+    "IntFeature",
     "JobConfig",
     "ModelConfig",
     "Preset",
     "Rnn",
+    "StringFeature",
+    "TfrecordConfig",
     "TrainingConfig",
     "VariantName",
     "json_schema",

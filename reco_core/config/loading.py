@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,11 @@ def load(document: Mapping[str, Any]) -> JobConfig:
                 [FieldError("/preset", "unknown_preset", f"choose one of: {known}")],
             )
         base = PRESETS[preset].overrides
+    merged = _merge(base, document)
     try:
-        return JobConfig.model_validate(_merge(base, document))
+        return JobConfig.model_validate(merged)
     except ValidationError as error:
-        faults = [_field_error(fault) for fault in error.errors(include_url=False)]
+        faults = _without_echoes([_field_error(fault, merged) for fault in error.errors(include_url=False)])
         summary = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults[:3])
         raise ConfigInvalid(f"the config is not valid: {summary}", faults) from None
 
@@ -87,28 +88,67 @@ def _same_type(below: Mapping[str, Any], over: Mapping[str, Any]) -> bool:
     return bool(over.get("type", below.get("type")) == below.get("type"))
 
 
-def _field_error(fault: Any) -> FieldError:
-    location = [str(part) for part in fault["loc"]]
-    encoder = ""
-    if location[:1] == ["encoder"] and len(location) > 1:
-        encoder = location.pop(1)  # pydantic puts the union's tag there; it is no part of the document
+def _field_error(fault: Any, document: Mapping[str, Any]) -> FieldError:
+    names_a_field = fault["type"] in ("extra_forbidden", "missing")
+    location = _in_document(fault["loc"], document, names_a_field)
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in location)
     detail = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        known = _known_fields(location[:-1], encoder)
+        known = _known_fields(location[:-1], document)
         close = get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return FieldError(pointer, "unknown_field", f"unknown field {location[-1]!r}; {hint}")
     return FieldError(pointer, fault["type"], detail)
 
 
-def _known_fields(location: list[str], encoder: str) -> list[str]:
-    node = json_schema()
-    root = node
+def _without_echoes(faults: list[FieldError]) -> list[FieldError]:
+    """Less "too short" of a list that pydantic has emptied itself, since its entries have faults."""
+    return [
+        fault
+        for fault in faults
+        if fault.code != "too_short" or not any(other.pointer.startswith(f"{fault.pointer}/") for other in faults)
+    ]
+
+
+def _in_document(location: Sequence[str | int], document: Mapping[str, Any], names_a_field: bool) -> list[str]:
+    """Pydantic's location less the tags of unions, which stand in it and in no document.
+
+    Args:
+        names_a_field: whether the last part is a field's name although the document may lack it.
+    """
+    # encoder cnn kernel_size -> encoder kernel_size
+    node: Any = document
+    parts = []
+    for number, part in enumerate(location):
+        inside = part in node if isinstance(node, Mapping) else isinstance(node, list | tuple) and isinstance(part, int)
+        if inside:
+            node = node[part]
+        elif not (names_a_field and number == len(location) - 1):
+            continue
+        parts.append(str(part))
+    return parts
+
+
+def _known_fields(location: list[str], document: Mapping[str, Any]) -> list[str]:
+    root = json_schema()
+    schema: dict[str, Any] = root
+    node: Any = document
     for part in location:
-        node = node.get("properties", {}).get(part, {})
-        if "$ref" in node:
-            node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
-        if "oneOf" in node:
-            node = root["$defs"][node["discriminator"]["mapping"][encoder].rsplit("/", 1)[1]]
-    return sorted(node.get("properties", {}))
+        node = node[int(part)] if isinstance(node, list | tuple) else node[part]
+        schema = schema["items"] if "items" in schema else schema["properties"][part]
+        schema = _resolved(schema, root, node)
+    return sorted(schema.get("properties", {}))
+
+
+def _resolved(schema: dict[str, Any], root: dict[str, Any], node: Any) -> dict[str, Any]:
+    """The schema that `node` has to meet, references followed and unions decided by its type."""
+    if "anyOf" in schema:
+        schema = next(choice for choice in schema["anyOf"] if choice.get("type") != "null")
+    if "oneOf" in schema:
+        tagged = schema["discriminator"]
+        schema = {
+            "$ref": tagged["mapping"].get(node.get(tagged["propertyName"]), next(iter(tagged["mapping"].values())))
+        }
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema

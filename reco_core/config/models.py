@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from reco_core.config.encoders import Bow, Cnn, EncoderConfig
+from reco_core.config.features import FeaturesConfig
+from reco_core.config.section import Section
 
 VariantName = Literal["float32", "float16", "dynamic_int8"]
 BaselineName = Literal["popular", "recent_popular", "markov", "cooccurrence", "ease"]
 
 
-class Section(BaseModel):
-    """A frozen config section that refuses unknown fields."""
+class TfrecordConfig(Section):
+    """TFRecord files and vocabularies as TensorFlow's on-device recommendation example makes them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    layout: Literal["original", "original_2020"] = Field(
+        "original",
+        description="`original`: the features of its movie examples, pairs split at random. `original_2020`: int64 "
+        "`context` and `label`, each user's last item as test.",
+    )
+    max_genre_length: int = Field(10, ge=1, le=10000, description="Genres kept of a whole context; its app reads 32.")
+    shards: int = Field(1, ge=1, le=1000, description="Files per split; above 1, names end in -00000-of-0000N.")
+    build_vocabs: bool = Field(True, description="Also write the vocabularies.")
+
+
+def _tfrecord(given: object) -> object:
+    return TfrecordConfig() if given is True else None if given is False else given
 
 
 class ExamplesConfig(Section):
@@ -27,34 +42,11 @@ class ExamplesConfig(Section):
         None, description="Interactions rated lower are neither context nor label, but still count as seen."
     )
     train_data_fraction: float = Field(
-        0.9, gt=0, lt=1, description="Share of training pairs; the protocol `reference` only."
+        0.9, gt=0, lt=1, description="Share of training pairs; the protocol `reference` and TFRecords only."
     )
-
-
-class Bow(Section):
-    """Masked mean of the item embeddings."""
-
-    type: Literal["bow"] = "bow"
-
-
-class Cnn(Section):
-    """A stack of one-dimensional convolutions, then the maximum over time."""
-
-    type: Literal["cnn"] = "cnn"
-    num_filter_ratios: tuple[Annotated[int, Field(ge=1, le=16)], ...] = Field(
-        (2,), min_length=1, max_length=4, description="Filters of each layer as multiples of the embedding size."
+    tfrecord: Annotated[TfrecordConfig | None, BeforeValidator(_tfrecord)] = Field(
+        None, description="Also write TFRecord files; true: with all defaults."
     )
-    kernel_size: int = Field(4, ge=1, le=16, description="Width of each convolution, in interactions.")
-
-
-class Rnn(Section):
-    """An LSTM, read out after the last real item."""
-
-    type: Literal["rnn"] = "rnn"
-    num_units: int = Field(64, ge=1, le=512, description="Width of the LSTM's state.")
-
-
-EncoderConfig = Annotated[Bow | Cnn | Rnn, Field(discriminator="type")]
 
 
 class ModelConfig(Section):
@@ -84,21 +76,54 @@ class TrainingConfig(Section):
         le=65536,
         description="Examples per step; null takes a hundredth of the training examples, between 32 and 512.",
     )
-    learning_rate: float = Field(0.004, gt=0, le=10, description="Step size of AdamW after warm-up.")
-    weight_decay: float = Field(0.0, ge=0, le=10, description="Decoupled weight decay of AdamW.")
+    loss: Literal["full_softmax", "batch_softmax"] = Field(
+        "full_softmax",
+        description="Softmax over all items, or over the labels of the batch only (cheaper, and less accurate).",
+    )
+    optimizer: Literal["adamw", "adam", "adagrad"] = Field("adamw", description="What turns gradients into steps.")
+    learning_rate: float = Field(0.004, gt=0, le=10, description="Step size after warm-up.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Decoupled weight decay; AdamW only.")
     max_epochs: int = Field(10, ge=1, le=10000, description="The most passes over the training examples.")
+    steps_per_epoch: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Steps between two validations; null: one pass. With fewer, an epoch goes on where the one before "
+        "it ended.",
+    )
+    validation_steps: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Batches of validation examples ranked after each epoch; null: all, at most 10,000 examples.",
+    )
     patience: int = Field(5, ge=1, le=1000, description="Epochs without a better validation NDCG@10 before stopping.")
     warmup_steps: int = Field(
         100, ge=0, description="Steps over which the learning rate rises linearly; at most a tenth of all steps."
     )
-    learning_rate_decay: Literal["none", "cosine"] = Field(
-        "cosine", description="After warm-up: constant, or a half cosine down to a hundredth at `max_epochs`."
+    learning_rate_decay: Literal["none", "linear", "cosine", "exponential"] = Field(
+        "cosine", description="After warm-up: constant, or down to a hundredth at `max_epochs` along this curve."
     )
     gradient_clip_norm: float | None = Field(5.0, gt=0, description="Global norm that gradients are clipped to.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Probability mass spread evenly over all items.")
     checkpoint_seconds: float = Field(
-        10.0, ge=0, description="A checkpoint is written at most this often, and at the end of training."
+        10.0, ge=0, description="A checkpoint to resume from is written at most this often, and at the end of training."
     )
+    keep_checkpoints: int | None = Field(
+        0,
+        ge=0,
+        le=10000,
+        description="Epochs whose weights are kept to export from, besides the best: the newest so many; null: all.",
+    )
+    tensorboard: bool = Field(False, description="Write summaries that TensorBoard opens.")
+
+    @model_validator(mode="after")
+    def _fields_apply(self) -> Self:
+        if self.weight_decay and self.optimizer != "adamw":
+            raise ValueError(f"weight_decay is AdamW's, and the optimizer is {self.optimizer!r}; change one of them")
+        if self.label_smoothing and self.loss != "full_softmax":
+            raise ValueError("label_smoothing needs the loss full_softmax; set it to 0 or change loss")
+        return self
 
 
 class EvaluationConfig(Section):
@@ -125,6 +150,20 @@ class EvaluationConfig(Section):
 class ExportConfig(Section):
     """The files that are made."""
 
+    layout: Literal["default", "reference"] = Field(
+        "default",
+        description="`reference`: the inputs, outputs and assets that the Android app of TensorFlow's on-device "
+        "recommendation example loads unchanged.",
+    )
+    ids: Literal["index", "raw"] | None = Field(
+        None,
+        description="What stands for an item in the file's tensors: its index in the vocabulary, or its raw id where "
+        "all are whole numbers below ten million. Null: raw in the layout `reference`, else index.",
+    )
+    history_length: int | None = Field(
+        None, ge=1, le=200, description="History that the file reads; null: examples.max_history_length."
+    )
+    saved_model: bool = Field(False, description="Also write the SavedModel, as saved_model.zip beside the bundle.")
     variants: tuple[VariantName, ...] = Field(
         ("float32", "float16", "dynamic_int8"), min_length=1, description="Conversions to make; float32 is always made."
     )
@@ -141,7 +180,21 @@ class ExportConfig(Section):
     def _default_is_made(self) -> Self:
         if self.default_variant not in self.variants:
             raise ValueError(f"default_variant {self.default_variant!r} is not among variants; add it there")
+        if self.layout == "reference":
+            if self.exclude_ids:
+                raise ValueError("the app that the layout `reference` is for passes no exclude_ids; set it to 0")
+            if self.ids == "index":
+                raise ValueError("the app that the layout `reference` is for passes raw ids; leave ids out")
         return self
+
+    @property
+    def raw_ids(self) -> bool:
+        """Whether raw ids stand in the file's tensors."""
+        return self.ids == "raw" or self.layout == "reference"
+
+
+def _features(given: object) -> object:
+    return FeaturesConfig(automatic=True) if given == "auto" else given
 
 
 class JobConfig(Section):
@@ -152,6 +205,9 @@ class JobConfig(Section):
     repeats: bool = Field(False, description="Recommend items again that are in the history.")
     examples: ExamplesConfig = ExamplesConfig()
     encoder: EncoderConfig = Bow()
+    features: Annotated[FeaturesConfig, BeforeValidator(_features)] = Field(
+        FeaturesConfig(), description="What the model reads besides item ids; `auto`: what the dataset has."
+    )
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -165,4 +221,10 @@ class JobConfig(Section):
                 f"encoder.kernel_size {self.encoder.kernel_size} is wider than examples.max_history_length {length}; "
                 "lower the kernel or raise the history length"
             )
+        self.features.check_length(length)
         return self
+
+    @property
+    def export_history_length(self) -> int:
+        """The history that exported files read."""
+        return self.export.history_length or self.examples.max_history_length

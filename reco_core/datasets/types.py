@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _no_columns() -> pl.DataFrame:
+    import polars as pl  # here, since comparing evaluations needs these types and none of the parsers' libraries
+
+    return pl.DataFrame()
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,10 @@ class LoadReport:
 class Interactions:
     """A log as columns, in file order (which breaks ties in time).
 
+    Further columns of the log, the user table and the item table stand in frames of their own, row i belonging to
+    interaction i, `user_ids[i]` or `item_ids[i]`. Their types are Int64, Float64, String, List(Int64) or List(String);
+    null stands where a value is missing, and a frame without columns means that there are none.
+
     `users` and `items` are codes into `user_ids` and `item_ids`, which hold raw ids as text, each once, in the order of
     their first appearance in the log; items that stand only in the item table follow, in its order.
     """
@@ -75,6 +88,9 @@ class Interactions:
     item_ids: tuple[str, ...]
     item_table: ItemTable | None
     report: LoadReport
+    row_features: pl.DataFrame = field(default_factory=_no_columns)
+    user_features: pl.DataFrame = field(default_factory=_no_columns)
+    item_features: pl.DataFrame = field(default_factory=_no_columns)
 
     def __len__(self) -> int:
         return len(self.users)

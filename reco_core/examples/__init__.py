@@ -4,6 +4,7 @@ from reco_core.examples.generate import generate
 from reco_core.examples.types import (
     Examples,
     ExampleSet,
+    FeatureTable,
     ItemAttribute,
     Split,
     Timelines,
@@ -16,6 +17,7 @@ from reco_core.examples.workload import measured_workload
 __all__ = [
     "ExampleSet",
     "Examples",
+    "FeatureTable",
     "ItemAttribute",
     "Split",
     "Timelines",

@@ -5,7 +5,8 @@ Nothing is materialised per row: an example is two numbers, and its context is a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,27 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
+class FeatureTable:
+    """One feature's values, encoded, in compressed rows.
+
+    A row belongs to an item (by its index; row 0 is padding), a user (by its row of the timelines) or an interaction
+    (by its position in `Timelines.items`), as `scope` says; row r's values are `values[offsets[r]:offsets[r + 1]]`.
+    Of INT and STRING features the values are indices: 0 is padding or missing, `vocabulary[1]` is out of vocabulary.
+    INT without vocabulary: index = value, and `table_rows - 1` is out of vocabulary.
+    """
+
+    name: str
+    scope: Literal["item", "user", "interaction"]
+    values: NDArray[np.int32] | NDArray[np.float32]
+    offsets: NDArray[np.int64] | None  # [rows + 1]; None: one value a row
+    length: int  # values that a window shows: per interaction or user, or in all where the layout is flat
+    vocabulary: tuple[str, ...] | None = None  # "<pad>", "<oov>", then by falling count; None: has none
+    table_rows: int = 0  # rows of the embedding table; 0 for FLOAT
+    mean: float = 0.0  # FLOAT only: (value - mean) / deviation is what the model computes with
+    deviation: float = 1.0
+
+
+@dataclass(frozen=True)
 class Timelines:
     """All users' interactions, oldest first, one user after the other.
 
@@ -62,6 +84,7 @@ class Timelines:
     seen_items: NDArray[np.int32]
     seen_before: NDArray[np.int64]  # [interactions] positions in seen_items
     user_ids: tuple[str, ...]
+    features: Mapping[str, FeatureTable] = field(default_factory=dict)  # by name of the model's input
 
     @property
     def users(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,23 @@ EMPTY_SCORE = -3.4e38  # of an empty slot; close to the lowest float32, and fini
 
 
 @dataclass(frozen=True)
+class InputSpec:
+    """A tensor that the app passes."""
+
+    name: str
+    dtype: Literal["int32", "float32"]
+    shape: tuple[int, ...]  # with the batch of one
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the manifest states it."""
+        return {"dtype": self.dtype, "shape": list(self.shape)}
+
+    def tensor_spec(self) -> Any:
+        """As TensorFlow has it."""
+        return tf.TensorSpec(self.shape, self.dtype, name=self.name)
+
+
+@dataclass(frozen=True)
 class ServingShape:
     """The numbers that the signatures' shapes are made of."""
 
@@ -24,14 +41,25 @@ class ServingShape:
     top_k: int  # K, at most V
     exclude_ids: int  # E
     repeats: bool
+    features: tuple[InputSpec, ...] = ()
 
     @classmethod
     def of(cls, config: JobConfig, items: int) -> ServingShape:
         """What `config` asks for on a vocabulary of `items` items."""
         export = config.export
-        return cls(
-            items, config.examples.max_history_length, min(export.top_k, items), export.exclude_ids, config.repeats
-        )
+        return cls(items, config.export_history_length, min(export.top_k, items), export.exclude_ids, config.repeats)
+
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        """What describes a user to the model, by name: the history, then the features."""
+        history = InputSpec("history", "int32", (1, self.history_length))
+        return {spec.name: spec for spec in (history, *self.features)}
+
+    @property
+    def recommend_inputs(self) -> dict[str, InputSpec]:
+        """`inputs`, and what is to be left out."""
+        excluded = InputSpec("exclude_ids", "int32", (1, self.exclude_ids))
+        return self.inputs | ({excluded.name: excluded} if self.exclude_ids else {})
 
     @property
     def candidates(self) -> int:
@@ -40,15 +68,13 @@ class ServingShape:
 
     def signatures(self) -> dict[str, Any]:
         """The signatures as the manifest states them."""
-        history = {"history": {"dtype": "int32", "shape": [1, self.history_length]}}
-        excluded = {"exclude_ids": {"dtype": "int32", "shape": [1, self.exclude_ids]}} if self.exclude_ids else {}
         lists = {
             "ids": {"dtype": "int32", "shape": [1, self.top_k]},
             "scores": {"dtype": "float32", "shape": [1, self.top_k]},
         }
         return {
             "recommend": {
-                "inputs": history | excluded,
+                "inputs": {name: spec.as_dict() for name, spec in self.recommend_inputs.items()},
                 "outputs": lists,
                 "history_length": self.history_length,
                 "top_k": self.top_k,
@@ -57,7 +83,7 @@ class ServingShape:
                 "empty_slot": {"id": 0, "score": EMPTY_SCORE},
             },
             "score_all": {
-                "inputs": history,
+                "inputs": {name: spec.as_dict() for name, spec in self.inputs.items()},
                 "outputs": {"scores": {"dtype": "float32", "shape": [1, self.items]}},
             },
         }
@@ -79,30 +105,32 @@ class ServingModule(tf.Module):
     def signatures(self) -> Mapping[str, Any]:
         """Concrete functions by name."""
         shape = self._shape
-        history = tf.TensorSpec([1, shape.history_length], tf.int32, name="history")
-        recommend = [history]
-        if shape.exclude_ids:
-            recommend.append(tf.TensorSpec([1, shape.exclude_ids], tf.int32, name="exclude_ids"))
+        functions = {
+            "recommend": (self.recommend, shape.recommend_inputs),
+            "score_all": (self.score_all, shape.inputs),
+            "encode_context": (self.encode_context, shape.inputs),
+        }
         return {
-            "recommend": tf.function(self.recommend).get_concrete_function(*recommend),
-            "score_all": tf.function(self.score_all).get_concrete_function(history),
-            "encode_context": tf.function(self.encode_context).get_concrete_function(history),
+            name: tf.function(function).get_concrete_function(
+                **{spec.name: spec.tensor_spec() for spec in inputs.values()}
+            )
+            for name, (function, inputs) in functions.items()
         }
 
-    def encode_context(self, history: Any) -> dict[str, Any]:
-        """int32 [1, L] -> `context` float32 [1, dim]."""
-        return {"context": self._context(history)}
+    def encode_context(self, **inputs: Any) -> dict[str, Any]:
+        """`shape.inputs` -> `context` float32 [1, dim]."""
+        return {"context": self._context(inputs)}
 
-    def score_all(self, history: Any) -> dict[str, Any]:
-        """int32 [1, L] -> `scores` float32 [1, V] in index order, nothing excluded."""
-        return {"scores": self._scores(history)}
+    def score_all(self, **inputs: Any) -> dict[str, Any]:
+        """`shape.inputs` -> `scores` float32 [1, V] in index order, nothing excluded."""
+        return {"scores": self._scores(inputs)}
 
-    def recommend(self, history: Any, exclude_ids: Any = None) -> dict[str, Any]:
-        """int32 [1, L] and, with E > 0, int32 [1, E] -> `ids` int32 [1, K] and `scores` float32 [1, K], best first."""
+    def recommend(self, exclude_ids: Any = None, **inputs: Any) -> dict[str, Any]:
+        """`shape.recommend_inputs` -> `ids` int32 [1, K] and `scores` float32 [1, K], best first."""
         shape = self._shape
-        values, positions = tf.math.top_k(self._scores(history), k=shape.candidates)
+        values, positions = tf.math.top_k(self._scores(inputs), k=shape.candidates)
         ids = positions + 1
-        banned = [] if shape.repeats else [history]
+        banned = [] if shape.repeats else [inputs["history"]]
         if exclude_ids is not None:
             banned.append(exclude_ids)
         if banned:
@@ -115,13 +143,13 @@ class ServingModule(tf.Module):
             ids = tf.gather(ids, kept, batch_dims=1)
         return {"ids": ids, "scores": values}
 
-    def _context(self, history: Any) -> Any:
-        embedded = tf.gather(self.table, history)  # [1, L, dim]
-        return self._encode(embedded, tf.cast(history > 0, tf.float32))
+    def _context(self, inputs: Mapping[str, Any]) -> Any:
+        embedded = tf.gather(self.table, inputs["history"])  # [1, L, dim]
+        return self._encode(embedded, inputs)
 
-    def _scores(self, history: Any) -> Any:
+    def _scores(self, inputs: Mapping[str, Any]) -> Any:
         # the whole table, so that gather and product share one constant; padding's column is cut off
-        products = tf.matmul(self._context(history), self.table, transpose_b=True)  # [1, V + 1]
+        products = tf.matmul(self._context(inputs), self.table, transpose_b=True)  # [1, V + 1]
         return products[:, 1:] + self.bias
 
 

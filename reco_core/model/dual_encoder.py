@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -49,29 +50,30 @@ class DualEncoder(keras.Model):
             width = layer.units
         super().build(input_shape)
 
-    def encode(self, embedded: Any, mask: Any, dropout_seed: Any = None) -> Any:
-        """float32 [batch, length, dim], float32 [batch, length] -> float32 [batch, dim].
+    def encode(self, embedded: Any, inputs: Mapping[str, Any], dropout_seed: Any = None) -> Any:
+        """float32 [batch, length, dim] and the model's inputs -> float32 [batch, dim].
 
         Args:
-            embedded: rows of the item table; what stands where `mask` is 0 plays no part.
-            mask: ones, then zeros.
+            embedded: rows of the item table for `inputs["history"]`; what stands at padding plays no part.
+            inputs: `history` int32 [batch, length], left-aligned, and the features by name.
             dropout_seed: two int32 scalars that differ from step to step, or None for no dropout.
         """
+        mask = tf.cast(inputs["history"] > 0, tf.float32)
         hidden = self.context_encoder(self._drop(embedded, dropout_seed, 0), mask)
         for site, layer in enumerate(self.hidden, start=2):
             hidden = self._drop(layer(hidden), dropout_seed, site)
         return self._drop(self.projection(hidden), dropout_seed, 1)
 
-    def scores(self, history: Any, dropout_seed: Any = None) -> Any:
-        """int32 [batch, length] -> float32 [batch, items]: the score of index i stands in column i - 1."""
+    def scores(self, inputs: Mapping[str, Any], dropout_seed: Any = None) -> Any:
+        """`history` int32 [batch, length] and the features -> float32 [batch, items]; index i is in column i - 1."""
         rows = self.label_encoder.rows()
-        embedded = tf.gather(rows, tf.maximum(history - 1, 0))  # [batch, length, dim]
-        context = self.encode(embedded, tf.cast(history > 0, tf.float32), dropout_seed)
+        embedded = tf.gather(rows, tf.maximum(inputs["history"] - 1, 0))  # [batch, length, dim]
+        context = self.encode(embedded, inputs, dropout_seed)
         return tf.matmul(context, rows, transpose_b=True) + self.label_encoder.biases()
 
-    def call(self, history: Any) -> Any:
+    def call(self, inputs: Any) -> Any:
         """Same as `scores` without dropout."""
-        return self.scores(history)
+        return self.scores(inputs)
 
     def _drop(self, value: Any, seed: Any, site: int) -> Any:
         rate = self.config.model.dropout

@@ -14,7 +14,7 @@ from reco_core.examples import ExampleSet
 class Batch(NamedTuple):
     """Tensors of one step."""
 
-    history: Any  # int32 [batch, length]
+    inputs: dict[str, Any]  # `history` int32 [batch, length], and the features by name
     labels: Any  # int32 [batch], indices from 1
     weights: Any  # float32 [batch], 0 where the last batch of an epoch has no more examples
 
@@ -52,4 +52,4 @@ class TrainingExamples:
         positions = begin[:, None] + tf.range(self._length)  # [batch, length]
         inside = positions < labels[:, None]
         history = tf.where(inside, tf.gather(self._items, tf.minimum(positions, labels[:, None])), 0)
-        return Batch(history, tf.gather(self._items, labels), weights)
+        return Batch({"history": history}, tf.gather(self._items, labels), weights)

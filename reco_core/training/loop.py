@@ -41,12 +41,12 @@ class TrainedModel:
 def model_scorer(model: DualEncoder) -> Scorer:
     """Scores by the Keras model itself, as early stopping and the parity gate need them."""
     compiled = tf.function(
-        lambda history: tf.pad(model.scores(history), [[0, 0], [1, 0]]),
-        input_signature=[tf.TensorSpec([None, model.history_length], tf.int32)],
+        lambda inputs: tf.pad(model.scores(inputs), [[0, 0], [1, 0]]),
+        input_signature=[{"history": tf.TensorSpec([None, model.history_length], tf.int32)}],
     )
 
     def score(batch: HistoryBatch) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = compiled(tf.constant(batch.window(model.history_length))).numpy()
+        scores: NDArray[np.float32] = compiled({"history": tf.constant(batch.window(model.history_length))}).numpy()
         return scores
 
     return score

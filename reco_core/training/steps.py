@@ -35,7 +35,7 @@ class CompiledSteps:
         def step(rows: Any, number: Any) -> Any:
             batch = data.gather(rows)
             with tf.GradientTape() as tape:
-                scores = model.scores(batch.history, (tf.constant(config.seed % 2**31), number))
+                scores = model.scores(batch.inputs, (tf.constant(config.seed % 2**31), number))
                 loss = full_softmax(scores, batch.labels, batch.weights, smoothing)
             optimizer.apply(tape.gradient(loss, variables), variables)
             return loss

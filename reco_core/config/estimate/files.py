@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reco_core.config.encoders import Cnn, Rnn
 from reco_core.config.estimate.parameters import Matrix, dense_matrices, encoder_matrices
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import Cnn, JobConfig, Rnn, VariantName
+from reco_core.config.models import JobConfig, VariantName
 
 MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
 MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.rnn

@@ -5,10 +5,11 @@ Nothing is given back between phases as far as the system sees, so the parts are
 
 from __future__ import annotations
 
+from reco_core.config.encoders import Rnn
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.parameters import encoder_width, parameters
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig, Rnn
+from reco_core.config.models import JobConfig
 
 _PROCESS = 900_000_000  # TensorFlow with a small model compiled, trained, exported and ranked
 _UNROLLED_STEP = 13_000_000  # to compile one step of an unrolled LSTM

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reco_core.config.encoders import Cnn, Rnn
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import Cnn, JobConfig, Rnn
+from reco_core.config.models import JobConfig
 
 
 @dataclass(frozen=True)

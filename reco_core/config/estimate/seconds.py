@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 
+from reco_core.config.encoders import Cnn, Rnn
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.parameters import dense_matrices, encoder_matrices, parameters
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import Cnn, JobConfig, Rnn
+from reco_core.config.models import JobConfig
 
 PHASES = ("validate", "build_examples", "train", "export", "evaluate", "verify", "publish")
 

@@ -28,7 +28,7 @@ def test_the_float32_file_ranks_as_keras_does(trained, exported, encoder):
     recommender = Recommender(exported(encoder).variants["float32"].path)
     for history in histories(60, 6, 20):
         aligned = left_aligned(history, 6)
-        expected = np.array(found.model.scores(aligned))[0]
+        expected = np.array(found.model.scores({"history": aligned}))[0]
         assert np.allclose(recommender.score_all(aligned[0]), expected, atol=1e-4)
         expected[aligned[aligned > 0] - 1] = -np.inf
         ids, scores = recommender.recommend(history)

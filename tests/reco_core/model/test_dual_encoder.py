@@ -81,9 +81,9 @@ def test_scores_are_dot_products_with_the_item_rows_plus_bias(build, encoder):
     history = np.array([[2, 1, 4, 0, 0, 0], [3, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]], np.int32)
     rows = np.asarray(model.label_encoder.rows())
     embedded = np.concatenate([np.full((1, 8), 99), rows])[history].astype(np.float32)  # 99 under the mask
-    context = np.asarray(model.encode(embedded, (history > 0).astype(np.float32)))
-    assert np.allclose(model.scores(history), context @ rows.T + [1, 2, 3, 4], atol=1e-5)
-    assert np.array_equal(model(history), model.scores(history))
+    context = np.asarray(model.encode(embedded, {"history": history}))
+    assert np.allclose(model.scores({"history": history}), context @ rows.T + [1, 2, 3, 4], atol=1e-5)
+    assert np.array_equal(model({"history": history}), model.scores({"history": history}))
 
 
 def test_without_item_bias_there_is_none(build):
@@ -94,19 +94,23 @@ def test_without_item_bias_there_is_none(build):
 
 def test_context_vectors_may_be_negative(build):
     # a ReLU on the projection would leave half of the space unused
-    contexts = build().encode(np.random.default_rng(0).normal(size=(50, 6, 8)).astype(np.float32), np.ones((50, 6)))
+    contexts = build().encode(
+        np.random.default_rng(0).normal(size=(50, 6, 8)).astype(np.float32), {"history": np.ones((50, 6), np.int32)}
+    )
     assert (np.asarray(contexts) < 0).any()
 
 
 def test_dropout_depends_on_its_seed_alone(build):
     model = build(model={"dropout": 0.5})
     history = np.array([[2, 1, 4, 3, 0, 0]], np.int32)
-    plain, one, again, other = (np.asarray(model.scores(history, seed)) for seed in (None, (1, 1), (1, 1), (1, 2)))
+    plain, one, again, other = (
+        np.asarray(model.scores({"history": history}, seed)) for seed in (None, (1, 1), (1, 1), (1, 2))
+    )
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
     assert not np.array_equal(one, plain)
     none = build(model={"dropout": 0})
-    assert np.array_equal(none.scores(history, (1, 1)), none.scores(history))
+    assert np.array_equal(none.scores({"history": history}, (1, 1)), none.scores({"history": history}))
 
 
 def digest(model) -> str:

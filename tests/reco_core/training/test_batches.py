@@ -23,7 +23,7 @@ def test_gathered_batches_are_the_windows_before_the_labels(data, length):
     rows = np.random.default_rng(0).permutation(examples.count).astype(np.int32)
     batch = examples.gather(rows)
     train, timelines = example_set.train, example_set.timelines
-    assert np.array_equal(batch.history, windows(timelines, train.users[rows], train.labels[rows], length))
+    assert np.array_equal(batch.inputs["history"], windows(timelines, train.users[rows], train.labels[rows], length))
     assert np.array_equal(batch.labels, timelines.items[train.labels[rows]])
     assert np.array_equal(batch.weights, np.ones(len(rows)))
 
