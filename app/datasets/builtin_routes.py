@@ -20,7 +20,7 @@ class BuiltinView(BaseModel):
 
     name: str
     title: str
-    bytes: int = Field(description="Size of the download.")
+    bytes: int | None = Field(description="Size of the download, where it is known beforehand.")
     users: int
     items: int
     interactions: int

@@ -18,7 +18,7 @@ class Original:
     """A file at its publisher's."""
 
     url: str
-    bytes: int
+    bytes: int | None  # None: not known, and bounded by MOST_BYTES
     sha256: str
 
 
@@ -37,7 +37,7 @@ class Builtin:
     """Where a dataset is found; the first source that works is kept. And what there is to know before it is fetched."""
 
     original: Original
-    copy: Copy
+    copy: Copy | None  # None: only its publisher has it
     title: str = ""
     licence: str = ""  # what the publisher allows, in short
     users: int = 0
@@ -63,7 +63,20 @@ DATASETS = {
             members=tuple(f"recbole/dataset_example/ml-100k/ml-100k.{kind}" for kind in ("inter", "item", "user")),
             sha256="74f216f6ee0d9b6c8862aaa060b4c45e3ba8c7885b95233015cbc8f5d3e581b6",
         ),
-    )
+    ),
+    "movielens-1m": Builtin(
+        title="MovieLens 1M: ratings of films, 2000 to 2003",
+        licence="GroupLens: free for research, no commercial use without permission, not to be redistributed.",
+        users=6040,
+        items=3706,
+        interactions=1_000_209,
+        original=Original(
+            url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
+            bytes=None,
+            sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+        ),
+        copy=None,
+    ),
 }
 
 
@@ -98,7 +111,8 @@ def obtain(builtin: Builtin, name: str, folder: Path, report: Callable[[str], No
         DatasetUnavailable: no source could be reached, or what came isn't what is pinned.
     """
     original, copy = folder / "original.zip", folder / "copy.zip"
-    for path, sha256 in ((original, builtin.original.sha256), (copy, builtin.copy.sha256)):
+    kept = [(original, builtin.original.sha256), *([(copy, builtin.copy.sha256)] if builtin.copy else [])]
+    for path, sha256 in kept:
         if _is_sound(path, sha256, report):
             return path
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +122,10 @@ def obtain(builtin: Builtin, name: str, folder: Path, report: Callable[[str], No
         return original
     except DatasetUnavailable as error:
         first = error.message
+    if builtin.copy is None:
+        raise DatasetUnavailable(
+            f"{name} can't be obtained: {first}. Fetch it by hand and give it with --data PATH"
+        ) from None
     report(f"{first}; taking the copy in the package {builtin.copy.requirement}")
     try:
         _fetch_copy(builtin.copy, copy, uv)

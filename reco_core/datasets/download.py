@@ -18,6 +18,7 @@ from reco_core.errors import DatasetUnavailable
 CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 180.0
 _BLOCK = 1 << 16
+MOST_BYTES = 1 << 30  # of a file whose size isn't known beforehand
 
 
 Connect = Callable[[str], AbstractContextManager[IO[bytes]]]
@@ -41,8 +42,11 @@ def _open(url: str) -> AbstractContextManager[IO[bytes]]:
     )
 
 
-def fetch(url: str, target: Path, *, size: int, sha256: str, connect: Connect = _open) -> None:
+def fetch(url: str, target: Path, *, size: int | None, sha256: str, connect: Connect = _open) -> None:
     """Download `url` to `target`, which appears only when it is complete and right.
+
+    Args:
+        size: bytes that it must have; None: any number up to MOST_BYTES.
 
     Raises:
         DatasetUnavailable: not HTTPS, not reachable, of another size or checksum; `target` is as it was.
@@ -65,16 +69,16 @@ def fetch(url: str, target: Path, *, size: int, sha256: str, connect: Connect = 
         part.unlink(missing_ok=True)
 
 
-def _copy(answer: IO[bytes], file: IO[bytes], digest: Any, size: int) -> None:
+def _copy(answer: IO[bytes], file: IO[bytes], digest: Any, size: int | None) -> None:
     deadline = time.monotonic() + _TOTAL_SECONDS
     received = 0
     while block := answer.read(_BLOCK):
         received += len(block)
-        if received > size:
-            raise DatasetUnavailable(f"the download is longer than the {size:,} bytes it should have")
+        if received > (size or MOST_BYTES):
+            raise DatasetUnavailable(f"the download is longer than the {size or MOST_BYTES:,} bytes it may have")
         if time.monotonic() > deadline:
             raise DatasetUnavailable(f"the download took longer than {_TOTAL_SECONDS:.0f} seconds")
         digest.update(block)
         file.write(block)
-    if received != size:
+    if size is not None and received != size:
         raise DatasetUnavailable(f"the download ended after {received:,} of {size:,} bytes")

@@ -32,9 +32,10 @@ def test_a_builtin_is_validated_by_a_job(service: Any) -> None:
 
 
 def test_what_builtins_there_are(service: Any) -> None:
-    [entry] = service.client.get("/v1/builtin_datasets").json()["data"]
+    entry, larger = service.client.get("/v1/builtin_datasets").json()["data"]
     assert (entry["name"], entry["interactions"]) == ("movielens-100k", 100_000)
     assert "GroupLens" in entry["licence"]
+    assert (larger["name"], larger["bytes"]) == ("movielens-1m", None)
 
 
 def test_fields_override_the_spec_as_in_the_form(service: Any) -> None:

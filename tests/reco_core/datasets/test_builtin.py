@@ -97,6 +97,11 @@ def test_failure_names_both_causes_and_the_remedy(tmp_path, monkeypatch):
     assert "--data PATH" in caught.value.message
 
 
+def test_without_a_copy_the_publisher_alone_is_asked(tmp_path):
+    with pytest.raises(DatasetUnavailable, match="127.0.0.1 could not be reached.*--data PATH"):
+        builtin.obtain(Builtin(UNREACHABLE, None), "test", tmp_path, lambda _: None)
+
+
 def test_unknown_name(tmp_path):
     with pytest.raises(DatasetUnavailable, match="movielens-100k"):
         builtin.fetch("movielens-1g", tmp_path)
@@ -116,6 +121,9 @@ def test_download_is_checked(tmp_path):
             download.fetch(url, target, size=10, sha256=sha256, connect=served(data))
         assert not list(tmp_path.iterdir())
     download.fetch(url, target, size=10, sha256=sha256, connect=served(content))
+    assert target.read_bytes() == content
+    target.unlink()
+    download.fetch(url, target, size=None, sha256=sha256, connect=served(content))
     assert target.read_bytes() == content
     with pytest.raises(DatasetUnavailable, match="not an HTTPS address"):
         download.fetch("http://example.invalid/file", target, size=10, sha256=sha256, connect=served(content))
