@@ -98,7 +98,7 @@ def test_failure_names_both_causes_and_the_remedy(tmp_path, monkeypatch):
 
 
 def test_without_a_copy_the_publisher_alone_is_asked(tmp_path):
-    with pytest.raises(DatasetUnavailable, match="127.0.0.1 could not be reached.*--data PATH"):
+    with pytest.raises(DatasetUnavailable, match=r"127\.0\.0\.1 could not be reached.*--data PATH"):
         builtin.obtain(Builtin(UNREACHABLE, None), "test", tmp_path, lambda _: None)
 
 
