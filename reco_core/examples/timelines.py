@@ -22,10 +22,17 @@ class RawTimelines:
     seen_before: NDArray[np.int64]  # [interactions]
     users: NDArray[np.int32]  # [users] codes into `Interactions.user_ids`
     dropped_users: int
+    rows: NDArray[np.int32] | None = None  # [interactions] rows of the log, where they were asked for
 
 
-def build_timelines(interactions: Interactions, min_length: int, min_rating: float | None) -> RawTimelines:
-    """Sort the log by user and time (equal times keep file order) and drop users with short timelines."""
+def build_timelines(
+    interactions: Interactions, min_length: int, min_rating: float | None, *, with_rows: bool = False
+) -> RawTimelines:
+    """Sort the log by user and time (equal times keep file order) and drop users with short timelines.
+
+    Args:
+        with_rows: whether to say also which row of the log each interaction was.
+    """
     order = _by_user_and_time(interactions)
     users = interactions.users[order]
     codes = interactions.items[order]
@@ -47,6 +54,7 @@ def build_timelines(interactions: Interactions, min_length: int, min_rating: flo
         seen_before=np.flatnonzero(positive).astype(np.int64),
         users=np.flatnonzero(kept_user).astype(np.int32),
         dropped_users=int(np.count_nonzero(~kept_user)),
+        rows=order[kept_row][positive].astype(np.int32) if with_rows else None,
     )
 
 

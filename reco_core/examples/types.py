@@ -55,7 +55,7 @@ class FeatureTable:
     A row belongs to an item (by its index; row 0 is padding), a user (by its row of the timelines) or an interaction
     (by its position in `Timelines.items`), as `scope` says; row r's values are `values[offsets[r]:offsets[r + 1]]`.
     Of INT and STRING features the values are indices: 0 is padding or missing, `vocabulary[1]` is out of vocabulary.
-    INT without vocabulary: index = value, and `table_rows - 1` is out of vocabulary.
+    INT without vocabulary: index = value, and `table_rows - 1` is out of vocabulary; a value of 0 counts as missing.
     """
 
     name: str
@@ -67,6 +67,28 @@ class FeatureTable:
     table_rows: int = 0  # rows of the embedding table; 0 for FLOAT
     mean: float = 0.0  # FLOAT only: (value - mean) / deviation is what the model computes with
     deviation: float = 1.0
+    layout: Literal["aligned", "flat"] = "aligned"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the values are quantities rather than indices."""
+        return self.table_rows == 0
+
+    @property
+    def oov(self) -> int:
+        """The row of the embedding table for values that are not in the vocabulary."""
+        return 1 if self.vocabulary is not None else self.table_rows - 1
+
+    @property
+    def fill(self) -> float:
+        """What stands in a window where there is no value: 0, or of FLOAT the mean."""
+        return self.mean if self.is_float else 0
+
+    def window_shape(self, history_length: int) -> tuple[int, ...]:
+        """Shape of one example's window: (length,), or with positions for each interaction (L,) or (L, length)."""
+        if self.scope == "user" or self.layout == "flat":
+            return (self.length,)
+        return (history_length,) if self.length == 1 else (history_length, self.length)
 
 
 @dataclass(frozen=True)
