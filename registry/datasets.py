@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import dataset_rows, events, files, ids, queues, tables
+from registry import dataset_rows, events, example_sets, files, ids, queues, tables
 from registry.database import now
 from registry.dataset_rows import get as get
 from registry.dataset_rows import lock as lock
@@ -125,8 +125,8 @@ def update_about(
 def delete(session: Session, dataset_id: str, *, project: str | None = None) -> None:
     """Delete the dataset: its files, report and preview are gone, and nothing finds it any more.
 
-    A validation under way is cancelled. Jobs and model versions made from it stay as they are. Blobs stay in the store,
-    since another upload may have the same content.
+    A validation under way is cancelled. Jobs and model versions made from it stay as they are; examples kept for later
+    jobs go, unless another dataset has the same content. Blobs stay in the store, since another upload may have it too.
 
     Raises:
         NotFound: there is no such dataset.
@@ -156,3 +156,5 @@ def delete(session: Session, dataset_id: str, *, project: str | None = None) -> 
     if "error" in gone:
         events.append(session, dataset_id, "dataset.invalid", {"error": gone["error"]})  # streams wait for an end
     files.remove(session, dataset_id)
+    if dataset.content_hash is not None:
+        example_sets.drop_unowned(session, dataset.project_id, dataset.content_hash)

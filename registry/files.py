@@ -1,4 +1,7 @@
-"""Named files of datasets and model versions. Entries are written once and never change; they go with their owner."""
+"""Named files of datasets, model versions, jobs and example sets.
+
+Entries are written once and never change; they go with their owner.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Literal
 
-Kind = Literal["ds", "job", "evt", "ckpt", "mdl", "mv"]
+Kind = Literal["ds", "job", "evt", "ckpt", "mdl", "mv", "exs"]
 
 _lock = threading.Lock()
 _last_tick = 0

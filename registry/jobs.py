@@ -61,10 +61,11 @@ def create(
     estimate: Mapping[str, Any] | None = None,
     retry_of: str | None = None,
     request_id: str | None = None,
+    base: Mapping[str, Any] | None = None,
 ) -> Job:
     """Queue a job. Raises NotFound and DatasetNotReady for its dataset, InvalidName for its model.
 
-    `estimate` is what is expected of it; `request_id` the request that wants it.
+    `estimate` is what is expected of it; `request_id` the request that wants it; `base` the version it begins with.
     """
     if model is not None:
         check_model_name(model)
@@ -84,6 +85,7 @@ def create(
         estimate=None if estimate is None else dict(estimate),
         retry_of=retry_of,
         request_id=request_id,
+        base=None if base is None else dict(base),
     )
     pairs = [
         {"job_id": job.id, "project_id": project, "key": key, "value": value}

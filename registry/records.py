@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 Json = dict[str, Any]
 JobStatus = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
-JobType = Literal["train", "validate_dataset"]
+JobType = Literal["train", "examples", "export", "evaluate", "validate_dataset"]
 DatasetStatus = Literal["validating", "ready", "invalid"]
 AttemptOutcome = Literal["running", "succeeded", "failed", "cancelled", "released", "lost"]
 FileRole = Literal["upload", "canonical", "artifact"]
@@ -38,7 +38,10 @@ class Blob:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A named file of a dataset or model version; its content is the blob `sha256`. `path` is relative, with `/`."""
+    """A named file of a dataset, model version, job or example set; its content is the blob `sha256`.
+
+    `path` is relative, with `/`.
+    """
 
     path: str
     bytes: int
@@ -89,7 +92,9 @@ class Job:
 
     `revision` grows with each write to the row, also those without an event (progress): make ETags from it.
     `last_seq` is the seq of its newest event. `progress` is `{done, total, unit, eta_seconds}`; `error`
-    `{code, message, errors}`; `result` for `train` is `models.result_of(...)`.
+    `{code, message, errors}`; `result` for `train` and `export` is `models.result_of(...)`, for `examples` and
+    `evaluate` what `job_files.publish` returned. `base` is `{model, version, checkpoint}` of the version that an
+    `export` or `evaluate` begins with.
     """
 
     id: str
@@ -119,6 +124,7 @@ class Job:
     result: Json | None
     retry_of: str | None
     request_id: str | None
+    base: Json | None
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -208,6 +214,20 @@ class Checkpoint:
     epoch: int
     step: int
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """Examples that a job has built and another may begin with, under the `key` of all that they depend on."""
+
+    id: str
+    project_id: str
+    key: str
+    data_hash: str
+    bytes: int
+    created_at: datetime
+    last_used_at: datetime
+    files: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def retry(session: Session, job_id: str, *, project: str | None = None, request_
     Raises:
         NotFound: there is no such job.
         JobNotFinished, JobSucceeded, JobNotRetryable: it is not one to be tried again.
-        DatasetDeleted: what it was to be trained on is gone.
+        DatasetDeleted: what it was to work on is gone.
     """
     old = jobs.get(session, job_id, project=project)
     _require_ended_without_result(old)
@@ -37,10 +37,11 @@ def retry(session: Session, job_id: str, *, project: str | None = None, request_
             estimate=old.estimate,
             retry_of=old.id,
             request_id=request_id,
+            base=old.base,
         )
     except NotFound:
         raise DatasetDeleted(
-            f"dataset {old.dataset_id}, on which {old.id} was to train, was deleted; upload it again and post a new job"
+            f"dataset {old.dataset_id}, which {old.id} was to work on, was deleted; upload it again and post a new job"
         ) from None
     checkpoint = checkpoints.latest_checkpoint(session, old.id)
     if checkpoint is not None:
@@ -57,7 +58,7 @@ def _require_ended_without_result(job: Job) -> None:
     if not job.is_terminal:
         raise JobNotFinished(f"{job.id} is {job.status}; wait until it has ended, or cancel it first")
     if job.status == "succeeded":
-        raise JobSucceeded(f"{job.id} has succeeded; post a new job to train again")
+        raise JobSucceeded(f"{job.id} has succeeded; post a new job to do it again")
 
 
 def _copy_epochs(session: Session, checkpoint: Checkpoint, job_id: str) -> None:

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         "the API's machine divided by slots.",
     )
     max_vocabulary: int = Field(10_000_000, gt=0, description="Jobs on datasets with more items than this are refused.")
+    examples_cache_bytes: int = Field(
+        10 * 1024**3,
+        ge=0,
+        description="Bytes of built examples that are kept for later jobs on the same data; those unused for longest "
+        "go first. 0: none.",
+    )
     trainer_nice: int = Field(
         10,
         ge=0,

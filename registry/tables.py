@@ -160,6 +160,8 @@ jobs = Table(
     Column("retry_of", Id, ForeignKey("jobs.id")),
     # The request that queued it, to follow it from the API's log into the worker's.
     Column("request_id", String(128)),
+    # What jobs on a published version begin with: `{model, version, checkpoint}`.
+    _json("base"),
     _time("created_at"),
     _time("updated_at"),
     _time("started_at", nullable=True),
@@ -304,7 +306,7 @@ model_versions = Table(
 files = Table(
     "files",
     metadata,
-    # A dataset or model version id; two owner tables, hence no foreign key.
+    # The id of a dataset, model version, job or example set; several owner tables, hence no foreign key.
     Column("owner_id", Id, primary_key=True),
     Column("role", String(16), primary_key=True),
     Column("path", String(512), primary_key=True),
@@ -313,6 +315,24 @@ files = Table(
     ForeignKeyConstraint(["sha256"], ["blobs.sha256"]),
     Index(None, "sha256"),
     CheckConstraint("role IN ('upload', 'canonical', 'artifact')", name="role"),
+)
+
+example_sets = Table(
+    "example_sets",
+    metadata,
+    # Examples that some job has built, for others to begin with. Losing a row costs time, nothing else.
+    Column("id", Id, primary_key=True),
+    _project(),
+    # sha256 of all that the examples depend on; see `reco_core.config.example_key`.
+    Column("key", Sha256, nullable=False),
+    # The content hash of the dataset that they were built from: they go with it.
+    Column("data_hash", Sha256, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    _time("created_at"),
+    _time("last_used_at"),
+    UniqueConstraint("project_id", "key"),
+    Index(None, "project_id", "data_hash"),
+    Index(None, "last_used_at"),
 )
 
 idempotency_keys = Table(

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
-from registry import datasets, events, jobs, leases, models, tables
+from registry import datasets, events, example_sets, job_files, jobs, leases, models, tables
 from registry.database import Database
 from registry.errors import DatabaseTooNew
 from registry.migrations.run import differences, upgrade
+from registry.records import FileEntry
 
 LONG_AGO = datetime(2025, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 AHEAD = datetime(2999, 1, 1, tzinfo=UTC)
@@ -116,18 +117,28 @@ def contents(database: Database) -> dict[str, list[dict[str, Any]]]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def old(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """A database of the first release, with rows."""
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A database without a schema."""
     url = f"sqlite:///{tmp_path / 'old.db'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("empty_postgresql")
     database = Database(url)
-    with database.engine.begin() as connection:
-        upgrade(connection, "0001")
-    with database.engine.begin() as connection:
-        old_rows(connection)
     yield database
     database.dispose()
+
+
+def fill(database: Database, revision: str) -> None:
+    with database.engine.begin() as connection:
+        upgrade(connection, revision)
+    with database.engine.begin() as connection:
+        old_rows(connection)
+
+
+@pytest.fixture
+def old(empty: Database) -> Database:
+    """A database of the first release, with rows."""
+    fill(empty, "0001")
+    return empty
 
 
 def test_every_row_comes_through_and_waiting_jobs_are_done_by_whom_they_should(old: Database) -> None:
@@ -219,3 +230,29 @@ def test_a_lease_of_an_old_worker_is_waited_for(old: Database) -> None:
     later.dispose()
     assert claim is not None
     assert claim.fence == 2
+
+
+def test_jobs_of_the_second_release_have_no_base_and_go_on(empty: Database) -> None:
+    fill(empty, "0002")
+    with empty.engine.begin() as connection:
+        connection.execute(insert(tables.counters).values(name="jobs_finished", labels="{}", value=2.0))
+    before = contents(empty)
+    empty.migrate()
+    after = contents(empty)
+    empty.migrate()
+    assert contents(empty) == after
+    with empty.engine.connect() as connection:
+        assert differences(connection) == []
+    for row in after["jobs"]:
+        assert row.pop("base") is None
+    assert after.pop("example_sets") == []
+    assert after == before
+    with empty.write() as session:
+        job = jobs.create(session, type="export", dataset_id="ds_a", config={}, base={"model": "films", "version": 1})
+        assert jobs.get(session, job.id).base == {"model": "films", "version": 1}
+        assert jobs.get(session, "job_done").base is None
+        claim = leases.claim(session, job_id="job_silent", worker="new", lease_seconds=60)
+        assert claim is not None
+        entry = FileEntry("examples.npz", 2**40, SHA)
+        assert example_sets.keep(session, claim, key=SHA, data_hash=SHA, entries=[entry], max_bytes=2**41)
+        assert job_files.publish(session, claim, files=[entry], metrics={})["artifacts"] == [entry.as_dict()]

@@ -40,6 +40,14 @@ def test_a_new_job_with_the_furthest_checkpoint_and_the_epochs_in_it(world: Any)
     assert world.read(jobs.latest_checkpoint, old.id).epoch == 2
 
 
+def test_what_it_began_with_stays(world: Any) -> None:
+    base = {"model": "films", "version": 2, "checkpoint": "epoch-00003"}
+    old = world.job(type="export", base=base, model="films")
+    world.write(jobs.fail, world.claim(old.id), ERROR)
+    new = world.write(retries.retry, old.id)
+    assert (new.type, new.base, new.model) == ("export", base, "films")
+
+
 def test_what_can_not_be_retried(world: Any) -> None:
     with pytest.raises(NotFound):
         world.write(retries.retry, "job_0")

@@ -20,11 +20,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import text
 
-from registry import events, jobs, leases
+from registry import events, example_sets, job_files, jobs, leases, retries
 from registry.database import Database
-from registry.errors import LeaseLost
+from registry.errors import JobNotFinished, JobSucceeded, LeaseLost
 from registry.job_rows import TRANSITIONS
-from registry.records import PHASES, TERMINAL
+from registry.records import PHASES, TERMINAL, FileEntry
 
 ERROR = {"code": "diverged", "message": "loss is NaN", "errors": []}
 
@@ -66,10 +66,40 @@ def machine(sqlite_template, clock):
         def first(self):
             return self.create()
 
-        @rule(target=all_jobs)
-        def create(self):
+        @rule(target=all_jobs, type_=st.sampled_from(["train", "examples", "export", "evaluate"]))
+        def create(self, type_="train"):
+            base = {"model": "films", "version": 1} if type_ in ("export", "evaluate") else None
             with self.database.write() as session:
-                return jobs.create(session, type="train", dataset_id=None, config={}).id
+                return jobs.create(session, type=type_, dataset_id=None, config={}, base=base).id
+
+        @rule(target=all_jobs, job_id=all_jobs)
+        def retry(self, job_id):
+            with self.database.write() as session:
+                old = jobs.get(session, job_id)
+                if old.status not in ("failed", "cancelled"):
+                    with pytest.raises((JobNotFinished, JobSucceeded)):
+                        retries.retry(session, job_id)
+                    return job_id
+                new = retries.retry(session, job_id)
+            assert (new.type, new.base, new.retry_of, new.status) == (old.type, old.base, old.id, "queued")
+            return new.id
+
+        @rule(claim=claims)
+        def publish_files(self, claim):
+            """As a worker ends a job that publishes no version."""
+
+            def work(session, held):
+                result = job_files.publish(session, held, files=[FileEntry("summary.json", 3, "b" * 64)], metrics={})
+                jobs.succeed(session, held, result)
+
+            if claim and claim.job.type in ("examples", "evaluate"):
+                self.attempt(claim, work)
+
+        @rule(claim=claims, key=st.sampled_from(["1" * 64, "2" * 64, "3" * 64]))
+        def keep_examples(self, claim, key):
+            if claim:
+                entries = [FileEntry("a.npy", 40, key)]
+                self.attempt(claim, example_sets.keep, key=key, data_hash=key, entries=entries, max_bytes=100)
 
         @rule(target=claims, job_id=st.none() | all_jobs, worker=st.sampled_from(["w1", "w2"]))
         def claim(self, job_id, worker):
@@ -149,6 +179,7 @@ def machine(sqlite_template, clock):
             with self.database.read() as session:
                 found = jobs.list_page(session, limit=1000).items
                 stored = dict(session.execute(text("SELECT id, status FROM jobs")).all())
+                assert (session.execute(text("SELECT sum(bytes) FROM example_sets")).scalar() or 0) <= 100
                 for job in found:
                     self.check(session, job, stored[job.id])
 
@@ -164,6 +195,8 @@ def machine(sqlite_template, clock):
             self.seen[job.id] = (job, status)
             assert 0 <= job.attempts_without_progress <= 3
             assert (job.finished_at is not None) == job.is_terminal
+            owned = [entry.as_dict() for entry in job_files.of(session, job.id)]
+            assert owned == (job.result or {}).get("artifacts", [])
             log = events.list_after(session, job.id, 0, 1000)
             assert [event.seq for event in log] == list(range(1, job.last_seq + 1))
             assert sum(event.type in events.TERMINAL_TYPES for event in log) == job.is_terminal
