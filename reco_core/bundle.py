@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reco_core import stored_zip
 from reco_core.errors import OutputExists
 from reco_core.examples import Vocabulary
 
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; any fixed time would do
 FORMAT_VERSION = 1
 _ITEM_FIELDS = ("index", "id", "title", "count")
 
@@ -73,11 +71,11 @@ def write(
     _write_json(temporary / "manifest.json", document)
     for path in temporary.rglob("*"):
         if path.is_file():
-            _sync(path)
+            stored_zip.sync(path)
     if folder.exists():
         folder.rmdir()
     temporary.rename(folder)
-    _sync(folder.parent)
+    stored_zip.sync(folder.parent)
     return Manifest(document)
 
 
@@ -100,17 +98,7 @@ def describe(path: Path, root: Path) -> dict[str, Any]:
 
 def zip_bundle(folder: Path, path: Path) -> None:
     """All files of `folder`, stored, in fixed order with fixed times: the same files give the same bytes."""
-    temporary = path.with_name(path.name + ".partial")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for member in sorted(folder.rglob("*")):
-            if member.is_file():
-                info = zipfile.ZipInfo(member.relative_to(folder).as_posix(), _ZIP_TIME)
-                info.external_attr = 0o644 << 16
-                info.create_system = 3  # the same on every platform
-                with member.open("rb") as source, archive.open(info, "w", force_zip64=False) as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
-    _sync(temporary)
-    temporary.replace(path)
+    stored_zip.write(folder, path)
 
 
 def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
@@ -150,11 +138,3 @@ def _write_lines(path: Path, lines: tuple[str, ...]) -> None:
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -84,7 +84,14 @@ def run(
 
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
         with measured.phase("export", reporter):
-            files = export.export(config, trained.model, example_set.vocabulary.size, Path(folder), reporter)
+            files = export.export(
+                config,
+                trained.model,
+                example_set.vocabulary,
+                Path(folder),
+                reporter,
+                keep_saved_model=work / export.SAVED_MODEL if config.export.saved_model else None,
+            )
 
         with measured.phase("evaluate", reporter):
             rankings = assessment.rank(config, trained, files, example_set, reporter)

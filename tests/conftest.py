@@ -194,7 +194,7 @@ def exported(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         if encoder not in done:
             config, example_set, found = trained(encoder)
             folder = tmp_path_factory.mktemp(f"exported-{encoder}")
-            done[encoder] = export.export(config, found.model, example_set.vocabulary.size, folder)
+            done[encoder] = export.export(config, found.model, example_set.vocabulary, folder)
         return done[encoder]
 
     return get

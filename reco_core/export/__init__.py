@@ -4,9 +4,11 @@ from reco_core.export.convert import ExportedFiles, ExportedVariant, export
 from reco_core.export.golden import GOLDEN_TOLERANCE, golden_cases, reproduces
 from reco_core.export.operators import operators
 from reco_core.export.parity import Parity, check_parity, check_recommend
+from reco_core.export.saved_model import FILE_NAME as SAVED_MODEL
 
 __all__ = [
     "GOLDEN_TOLERANCE",
+    "SAVED_MODEL",
     "ExportedFiles",
     "ExportedVariant",
     "Parity",

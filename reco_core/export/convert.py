@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from reco_core.config import JobConfig, VariantName
+from reco_core.examples import Vocabulary
+from reco_core.export.raw_ids import RawIdServing
+from reco_core.export.saved_model import saved
 from reco_core.export.serving import ServingModule, ServingShape
+from reco_core.item_numbers import ItemNumbers
 from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
 
@@ -34,25 +37,43 @@ class ExportedFiles:
 
 
 def export(
-    config: JobConfig, model: DualEncoder, items: int, folder: Path, reporter: Reporter | None = None
+    config: JobConfig,
+    model: DualEncoder,
+    vocabulary: Vocabulary,
+    folder: Path,
+    reporter: Reporter | None = None,
+    *,
+    keep_saved_model: Path | None = None,
 ) -> ExportedFiles:
-    """Convert `model` into `folder`/{variant}.tflite, with built-in operations only."""
+    """Convert `model` into `folder`/{variant}.tflite, with built-in operations only.
+
+    Args:
+        keep_saved_model: where to write the SavedModel as a zip, if it is to be kept.
+
+    Raises:
+        ConfigInvalid: raw ids are asked for, and they aren't whole numbers.
+    """
     reporter = reporter or SilentReporter()
     folder.mkdir(parents=True, exist_ok=True)
-    shape = ServingShape.of(config, items)
-    module = ServingModule(model, shape)
+    shape = ServingShape.of(config, vocabulary.size)
+    module = _module(config, model, shape, vocabulary)
     signatures = module.signatures()
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
     variants: dict[VariantName, ExportedVariant] = {}
-    with tempfile.TemporaryDirectory(prefix="pocketrec-saved-model-") as saved:
-        tf.saved_model.save(module, saved, signatures=signatures)
+    with saved(module, signatures, keep_saved_model) as saved_model:
         for done, name in enumerate(names, start=1):
-            content = _convert(saved, list(signatures), _QUANTIZERS[name])
+            content = _convert(saved_model, list(signatures), _QUANTIZERS[name])
             path = folder / f"{name}.tflite"
             path.write_bytes(content)
             variants[name] = ExportedVariant(name, path, len(content))
             reporter.progress(done, len(names), "files")
     return ExportedFiles(variants, shape)
+
+
+def _module(config: JobConfig, model: DualEncoder, shape: ServingShape, vocabulary: Vocabulary) -> ServingModule:
+    if config.export.raw_ids:
+        return RawIdServing(model, shape, ItemNumbers.of(vocabulary.item_ids, "/export/ids"))
+    return ServingModule(model, shape)
 
 
 def _convert(saved_model: str, signatures: list[str], quantize: Callable[[Any], None]) -> bytes:

@@ -21,7 +21,8 @@ def export_untrained(tensorflow_runtime, make_config, tmp_path) -> Any:
             sections["export"] = {**sections.get("export", {}), **one}
         config = make_config(encoder, **sections)
         names = ("<pad>", *map(str, range(1, items + 1)))
-        built = model.build(config, Vocabulary(names, np.ones(items + 1, np.int64), (None,) * (items + 1), None))
-        return config, built, export.export(config, built, items, tmp_path / "files")
+        vocabulary = Vocabulary(names, np.ones(items + 1, np.int64), (None,) * (items + 1), None)
+        built = model.build(config, vocabulary)
+        return config, built, export.export(config, built, vocabulary, tmp_path / "files")
 
     return make

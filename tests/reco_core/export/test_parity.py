@@ -49,7 +49,7 @@ def perturbed(trained, tmp_path):
         rows = other.label_encoder.embeddings
         rows.assign(rows.numpy() + np.random.default_rng(0).normal(scale=scale, size=rows.shape))
         only = config.model_copy(update={"export": config.export.model_copy(update={"variants": ("float32",)})})
-        return export.export(only, other, example_set.vocabulary.size, tmp_path / str(scale)).variants["float32"].path
+        return export.export(only, other, example_set.vocabulary, tmp_path / str(scale)).variants["float32"].path
 
     return make
 

@@ -119,10 +119,12 @@ def test_with_repeats_the_history_may_come_again(export_untrained):
 def test_ties_go_to_the_lower_index(export_untrained):
     config, model, first = export_untrained(20, only_float32=True)
     from reco_core import export
+    from reco_core.examples import Vocabulary
 
     for weight in model.weights:
         weight.assign(np.zeros(weight.shape, np.float32))
-    files = export.export(config, model, 20, first.variants["float32"].path.parent / "flat")
+    vocabulary = Vocabulary(("<pad>", *map(str, range(1, 21))), np.ones(21, np.int64), (None,) * 21, None)
+    files = export.export(config, model, vocabulary, first.variants["float32"].path.parent / "flat")
     for recommender in variants(files):
         ids, _scores = recommender.recommend(np.array([2, 5], np.int32))
         assert ids[:18].tolist() == [index for index in range(1, 21) if index not in (2, 5)]

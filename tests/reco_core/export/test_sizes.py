@@ -32,11 +32,12 @@ def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document,
 
     config = load({**document, "export": {"variants": variants, "default_variant": "float32"}})
     names = ("<pad>", *map(str, range(300)))
-    built = model.build(config, Vocabulary(names, np.ones(301, np.int64), (None,) * 301, None))
+    vocabulary = Vocabulary(names, np.ones(301, np.int64), (None,) * 301, None)
+    built = model.build(config, vocabulary)
     built.label_encoder.bias.assign(np.linspace(-1, 1, 300))  # zeros would be folded away
     expected = estimate(config, WORK)
     assert expected.parameters == sum(int(np.prod(weight.shape)) for weight in built.trainable_variables)
-    for name, variant in export.export(config, built, 300, tmp_path / "files").variants.items():
+    for name, variant in export.export(config, built, vocabulary, tmp_path / "files").variants.items():
         assert expected.variants[name] == pytest.approx(variant.bytes, rel=0.05), name
 
 
