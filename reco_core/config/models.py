@@ -36,7 +36,11 @@ class ExamplesConfig(Section):
 
     max_history_length: int = Field(10, ge=1, le=200, description="The newest interactions that the model reads (L).")
     min_timeline_length: int = Field(
-        3, ge=3, le=1000, description="Users with fewer interactions take no part in training or evaluation."
+        3,
+        ge=1,
+        le=1000,
+        description="Users with fewer interactions take no part in training or evaluation. The protocol "
+        "`leave_one_out` needs three a user, whatever is set here; TFRecords don't.",
     )
     min_rating: float | None = Field(
         None, description="Interactions rated lower are neither context nor label, but still count as seen."
@@ -215,14 +219,24 @@ class JobConfig(Section):
 
     @model_validator(mode="after")
     def _kernels_fit(self) -> Self:
-        length = self.examples.max_history_length
-        if isinstance(self.encoder, Cnn) and self.encoder.kernel_size > length:
-            raise ValueError(
-                f"encoder.kernel_size {self.encoder.kernel_size} is wider than examples.max_history_length {length}; "
-                "lower the kernel or raise the history length"
-            )
-        self.features.check_length(length)
+        lengths = {
+            "examples.max_history_length": self.examples.max_history_length,
+            "export.history_length": self.export_history_length,
+        }
+        for field, length in lengths.items():
+            if isinstance(self.encoder, Cnn) and self.encoder.kernel_size > length:
+                raise ValueError(
+                    f"encoder.kernel_size {self.encoder.kernel_size} is wider than {field} {length}; "
+                    "lower the kernel or raise the history length"
+                )
+        self.features.check_length(min(lengths.values()))
         return self
+
+    @property
+    def min_timeline_length(self) -> int:
+        """The shortest timeline that takes part: one to learn from, one to validate, one to test with leave_one_out."""
+        least = 3 if self.evaluation.protocol == "leave_one_out" else 1
+        return max(least, self.examples.min_timeline_length)
 
     @property
     def export_history_length(self) -> int:

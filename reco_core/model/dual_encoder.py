@@ -64,12 +64,18 @@ class DualEncoder(keras.Model):
             hidden = self._drop(layer(hidden), dropout_seed, site)
         return self._drop(self.projection(hidden), dropout_seed, 1)
 
-    def scores(self, inputs: Mapping[str, Any], dropout_seed: Any = None) -> Any:
-        """`history` int32 [batch, length] and the features -> float32 [batch, items]; index i is in column i - 1."""
+    def scores(self, inputs: Mapping[str, Any], dropout_seed: Any = None, candidates: Any = None) -> Any:
+        """`history` int32 [batch, length] and the features -> float32 [batch, items]; index i is in column i - 1.
+
+        With `candidates`, int32 [n] item indices, only their scores, in their order: float32 [batch, n].
+        """
         rows = self.label_encoder.rows()
         embedded = tf.gather(rows, tf.maximum(inputs["history"] - 1, 0))  # [batch, length, dim]
         context = self.encode(embedded, inputs, dropout_seed)
-        return tf.matmul(context, rows, transpose_b=True) + self.label_encoder.biases()
+        biases = self.label_encoder.biases()
+        if candidates is not None:
+            rows, biases = tf.gather(rows, candidates - 1), tf.gather(biases, candidates - 1)
+        return tf.matmul(context, rows, transpose_b=True) + biases
 
     def call(self, inputs: Any) -> Any:
         """Same as `scores` without dropout."""

@@ -1,17 +1,27 @@
 """Stage 4 of 7: dual encoder + examples -> trained model."""
 
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
+from reco_core.training.kept import WeightsFolder
 from reco_core.training.loop import TrainedModel, model_scorer, train
 from reco_core.training.runtime import Runtime, available_cores, configure
+from reco_core.training.summaries import Summaries
+from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights
 
 __all__ = [
     "Checkpoint",
+    "ModelWeights",
     "Runtime",
+    "Summaries",
     "TrainedModel",
+    "WeightsFolder",
+    "WeightsInfo",
+    "assign_weights",
     "available_cores",
     "configure",
     "latest_checkpoint",
     "model_scorer",
     "read_checkpoint",
+    "read_weights",
     "train",
+    "write_weights",
 ]

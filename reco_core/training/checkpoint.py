@@ -1,23 +1,17 @@
-"""Checkpoints: arrays without pickle in one file, replaced atomically, complete enough to resume exactly."""
+"""Checkpoints: one file each, complete enough to resume exactly."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reco_core.errors import CheckpointMismatch
+from reco_core.training.files import UNREADABLE, Arrays, read_header, write_arrays
 
-Arrays = tuple[NDArray[Any], ...]
-# what NumPy and the header's own parsing raise for files that are empty, cut off, altered or something else
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 _KEPT = 3  # whoever reads an announced checkpoint may lag behind a little
 
 
@@ -34,6 +28,11 @@ class Progress:
     history: tuple[Mapping[str, float], ...] = ()  # one per complete epoch
 
 
+def no_points() -> NDArray[np.float64]:
+    """What there is to draw before the first step."""
+    return np.zeros((0, 5))
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Everything a fresh process needs to go on as if nothing had happened."""
@@ -43,6 +42,9 @@ class Checkpoint:
     model: Arrays
     optimizer: Arrays
     best: Arrays = field(default=())  # the model's arrays at `best_epoch`
+    # of the epochs whose weights are kept: the folder that they lie in may be gone with the machine
+    kept: Mapping[int, Arrays] = field(default_factory=dict)
+    points: NDArray[np.float64] = field(default_factory=no_points)  # [calls, 5], see `summaries.Point`
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -51,17 +53,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     progress = checkpoint.progress
     suffix = "-final" if progress.finished else ""
     path = folder / f"checkpoint-{progress.epoch:05d}-{progress.step:07d}{suffix}.npz"
-    header = json.dumps({"identity": checkpoint.identity, "progress": asdict(progress)}).encode()
-    arrays = {"header": np.frombuffer(header, np.uint8)}
-    for group in ("model", "optimizer", "best"):
-        arrays |= {f"{group}/{i:04d}": array for i, array in enumerate(getattr(checkpoint, group))}
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(folder)
+    kept = {f"kept-{epoch:05d}": arrays for epoch, arrays in checkpoint.kept.items()}
+    groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "best": checkpoint.best, **kept}
+    write_arrays(
+        path,
+        {"identity": checkpoint.identity, "progress": asdict(progress), "kept": list(checkpoint.kept)},
+        {"points": checkpoint.points}
+        | {f"{group}/{i:04d}": array for group, arrays in groups.items() for i, array in enumerate(arrays)},
+    )
     for old in _by_age(folder)[:-_KEPT]:
         old.unlink()
     return path
@@ -89,14 +88,16 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes())
+            header = read_header(file)
             found_identity = header["identity"]
             progress = Progress(**{**header["progress"], "history": tuple(header["progress"]["history"])})
+            kept = {int(epoch): f"kept-{epoch:05d}" for epoch in header["kept"]}
             groups = {
                 group: tuple(file[name] for name in sorted(file.files) if name.startswith(f"{group}/"))
-                for group in ("model", "optimizer", "best")
+                for group in ("model", "optimizer", "best", *kept.values())
             }
-    except _UNREADABLE as error:
+            points = file["points"]
+    except UNREADABLE as error:
         raise CheckpointMismatch(f"{path.name} is not a readable checkpoint ({error}); start without it") from None
     if found_identity != identity:
         raise CheckpointMismatch(
@@ -107,12 +108,12 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
         found = [array.shape for array in groups[group]]
         if found != list(expected):
             raise CheckpointMismatch(f"{path.name}: {group} arrays have shapes {found}, expected {list(expected)}")
-    return Checkpoint(identity, progress, groups["model"], groups["optimizer"], groups["best"])
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return Checkpoint(
+        identity,
+        progress,
+        groups["model"],
+        groups["optimizer"],
+        groups["best"],
+        {epoch: groups[group] for epoch, group in kept.items()},
+        points,
+    )

@@ -19,16 +19,19 @@ from reco_core.examples import ExampleSet
 from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
 from reco_core.training.batches import TrainingExamples
-from reco_core.training.checkpoint import Arrays, Checkpoint, Progress, read_checkpoint, write_checkpoint
+from reco_core.training.checkpoint import Checkpoint, Progress, no_points, read_checkpoint, write_checkpoint
+from reco_core.training.files import Arrays
+from reco_core.training.kept import WeightsFolder
 from reco_core.training.optimizer import build_optimizer
 from reco_core.training.steps import CompiledSteps
+from reco_core.training.summaries import Point, Summaries
 
 MOST_VALIDATION_EXAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Stage 4's result: the model holds the weights of `best_epoch`."""
+    """Stage 4's result: the model holds the weights of `best_epoch`, or of `epoch` where that is given."""
 
     model: DualEncoder
     epochs: int
@@ -36,6 +39,7 @@ class TrainedModel:
     validation_ndcg: float
     examples: int
     examples_per_second: float | None  # of this process's own epochs; None when training was already complete
+    epoch: int | None = None  # another epoch than the best, if the weights are its
 
 
 def model_scorer(model: DualEncoder) -> Scorer:
@@ -59,6 +63,8 @@ def train(
     *,
     checkpoints: Path,
     identity: str,
+    weights: WeightsFolder | None = None,
+    summaries: Summaries | None = None,
     resume_from: Path | None = None,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -68,6 +74,8 @@ def train(
     Args:
         checkpoints: folder for checkpoints; each is announced to `reporter`.
         identity: hash of all that a checkpoint must agree with to be resumed from.
+        weights: where the weights of the best epoch and of those kept go, if anywhere.
+        summaries: curves for TensorBoard, if wanted.
         resume_from: a checkpoint to go on from; the result is the same as without the interruption.
         should_stop: asked between calls of the compiled loop, some four times a second.
 
@@ -76,10 +84,15 @@ def train(
         Interrupted: `should_stop` said so; a checkpoint was written first.
         CheckpointMismatch: `resume_from` belongs to another run.
     """
-    run = _Run(config, model, example_set, checkpoints, identity, reporter or SilentReporter(), should_stop)
-    if resume_from is not None:
-        run.restore(resume_from)
-    return run.to_the_end()
+    run = _Run(
+        config, model, example_set, checkpoints, identity, weights, summaries, reporter or SilentReporter(), should_stop
+    )
+    try:
+        run.begin(resume_from)
+        return run.to_the_end()
+    finally:
+        if summaries is not None:
+            summaries.close()
 
 
 class _Run:
@@ -92,6 +105,8 @@ class _Run:
         example_set: ExampleSet,
         checkpoints: Path,
         identity: str,
+        weights_folder: WeightsFolder | None,
+        summaries: Summaries | None,
         reporter: Reporter,
         should_stop: Callable[[], bool],
     ) -> None:
@@ -100,24 +115,36 @@ class _Run:
         self.example_set = example_set
         self.checkpoints = checkpoints
         self.identity = identity
+        self.weights_folder = weights_folder
+        self.summaries = summaries
         self.reporter = reporter
         self.should_stop = should_stop
         self.data = TrainingExamples(example_set, config.training.batch_size, config.examples.max_history_length)
+        self.steps = config.training.steps_per_epoch or self.data.steps
         self.weights = model.trainable_variables
-        self.optimizer = build_optimizer(config.training, self.weights, self.data.steps)
+        self.optimizer = build_optimizer(config.training, self.weights, self.steps)
         self.scorer = model_scorer(model)
         self.progress = Progress()
         self.best: Arrays = ()
         self.last_saved = time.monotonic()
         self.calls = CompiledSteps(config, model, self.optimizer, self.data)
+        self._order: tuple[int, Any] = (-1, None)
 
-    def restore(self, path: Path) -> None:
-        shapes = {"model": _shapes(self.weights), "optimizer": _shapes(self.optimizer.variables)}
-        checkpoint = read_checkpoint(path, self.identity, shapes)
-        _assign(self.weights, checkpoint.model)
-        _assign(self.optimizer.variables, checkpoint.optimizer)
-        self.progress, self.best = checkpoint.progress, checkpoint.best
-        self.reporter.log(f"resuming after epoch {self.progress.epoch}, step {self.progress.step}")
+    def begin(self, resume_from: Path | None) -> None:
+        """Take up what the checkpoint holds, or nothing; bring the folders to the same state."""
+        points, kept = no_points(), dict[int, Arrays]()
+        if resume_from is not None:
+            shapes = {"model": _shapes(self.weights), "optimizer": _shapes(self.optimizer.variables)}
+            checkpoint = read_checkpoint(resume_from, self.identity, shapes)
+            _assign(self.weights, checkpoint.model)
+            _assign(self.optimizer.variables, checkpoint.optimizer)
+            self.progress, self.best = checkpoint.progress, checkpoint.best
+            points, kept = checkpoint.points, dict(checkpoint.kept)
+            self.reporter.log(f"resuming after epoch {self.progress.epoch}, step {self.progress.step}")
+        if self.weights_folder is not None:
+            self.weights_folder.begin(self.model, self.progress.history, self.best, kept)
+        if self.summaries is not None:
+            self.summaries.begin(points, self.progress.history, self.steps)
 
     def to_the_end(self) -> TrainedModel:
         began = time.monotonic()
@@ -138,9 +165,11 @@ class _Run:
 
     def epoch(self) -> None:
         """The rest of the present epoch, then validation."""
-        order = tf.constant(self.data.order(self.config.seed, self.progress.epoch))
-        while self.progress.step < self.data.steps:
-            losses = self.calls.run(order, self.progress.epoch, self.progress.step)
+        while self.progress.step < self.steps:
+            # where an epoch isn't a pass over the examples, it goes on in the order where the last one ended
+            passes, first = divmod(self.progress.epoch * self.steps + self.progress.step, self.data.steps)
+            last = min(self.data.steps, first + self.steps - self.progress.step)
+            losses = self.calls.run(self.order(passes), passes * self.data.steps, first, last)
             if not np.isfinite(losses).all():
                 raise Diverged(
                     f"the loss became {losses[~np.isfinite(losses)][0]} in epoch {self.progress.epoch + 1}; "
@@ -150,13 +179,29 @@ class _Run:
             for loss in losses.tolist():  # one by one, so that the sum doesn't depend on where a call ended
                 loss_sum += loss
             self.progress = replace(self.progress, step=self.progress.step + len(losses), loss_sum=loss_sum)
+            self.draw(float(losses.mean()))
             self.report_progress()
             self.pause()
         self.validate()
         self.pause()
 
+    def order(self, passes: int) -> Any:
+        """The order of the examples in pass `passes`, as a tensor."""
+        if self._order[0] != passes:
+            self._order = (passes, tf.constant(self.data.order(self.config.seed, passes)))
+        return self._order[1]
+
+    def draw(self, loss: float) -> None:
+        """Put a call of the compiled loop into the summaries."""
+        if self.summaries is not None:
+            done = self.progress.epoch * self.steps + self.progress.step
+            rate = self.calls.last_rate
+            speed = float("nan") if rate is None else rate
+            self.summaries.call(Point(time.time(), done, loss, float(self.optimizer.learning_rate), speed))
+
     def validate(self) -> None:
         """Complete the epoch: measure, keep the best weights, decide whether to go on."""
+        steps = self.config.training.validation_steps
         found = evaluate(
             self.scorer,
             self.example_set,
@@ -165,18 +210,19 @@ class _Run:
             seed=self.config.seed,
             bootstrap_samples=0,
             lists=False,
-            at_most=MOST_VALIDATION_EXAMPLES,
+            at_most=MOST_VALIDATION_EXAMPLES if steps is None else steps * self.data.batch_size,
         )
         now = self.progress
         metrics = {
-            "loss": now.loss_sum / self.data.steps,
+            "loss": now.loss_sum / self.steps,
             "ndcg@10": found["ndcg@10"],
             "recall@10": found["recall@10"],
         }
         epoch = now.epoch + 1
         better = metrics["ndcg@10"] > now.best_value
+        values = _values(self.weights)
         if better:
-            self.best = _values(self.weights)
+            self.best = values
         best_epoch = epoch if better else now.best_epoch
         training = self.config.training
         self.progress = Progress(
@@ -186,7 +232,18 @@ class _Run:
             finished=epoch >= training.max_epochs or epoch - best_epoch >= training.patience,
             history=(*now.history, metrics),
         )
+        self.keep(values, write_best=better or self.progress.finished)
         self.reporter.epoch(epoch, metrics)
+
+    def keep(self, values: Arrays, write_best: bool) -> None:
+        """Leave the epoch's weights and metrics where they may be wanted."""
+        history = self.progress.history
+        if self.weights_folder is not None:
+            self.weights_folder.keep(self.model, history, values)
+            if write_best:
+                self.weights_folder.best(self.model, history, self.best)
+        if self.summaries is not None:
+            self.summaries.epoch(len(history) * self.steps, history[-1])
 
     def pause(self) -> None:
         """Between two calls: write a checkpoint if one is due, stop if asked to."""
@@ -199,7 +256,13 @@ class _Run:
 
     def save(self) -> None:
         checkpoint = Checkpoint(
-            self.identity, self.progress, _values(self.weights), _values(self.optimizer.variables), self.best
+            self.identity,
+            self.progress,
+            _values(self.weights),
+            _values(self.optimizer.variables),
+            self.best,
+            {} if self.weights_folder is None else self.weights_folder.kept,
+            no_points() if self.summaries is None else self.summaries.points(),
         )
         path = write_checkpoint(self.checkpoints, checkpoint)
         self.last_saved = time.monotonic()
@@ -207,13 +270,13 @@ class _Run:
 
     def report_progress(self) -> None:
         training = self.config.training
-        done = self.progress.epoch * self.data.steps + self.progress.step
+        done = self.progress.epoch * self.steps + self.progress.step
         # the best guess at the end: no further improvement from here on
         last_epoch = min(training.max_epochs, max(1, self.progress.best_epoch) + training.patience)
         rate = self.calls.examples_per_second
-        left = max(0, last_epoch * self.data.steps - done) * self.data.batch_size
+        left = max(0, last_epoch * self.steps - done) * self.data.batch_size
         eta = left / rate if rate else None
-        self.reporter.progress(done, training.max_epochs * self.data.steps, "steps", eta)
+        self.reporter.progress(done, training.max_epochs * self.steps, "steps", eta)
 
 
 def _values(variables: list[Any]) -> Arrays:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reco_core.config import JobConfig
 from reco_core.model import DualEncoder
 from reco_core.training.batches import TrainingExamples
-from reco_core.training.losses import full_softmax
+from reco_core.training.losses import batch_softmax, full_softmax
 
 # One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
 _CALL_SECONDS = 0.25
@@ -26,6 +26,7 @@ class CompiledSteps:
         self.data = data
         self.steps_per_call = 1
         self.first_call_seconds: float | None = None  # a single step, and the compilation
+        self.last_rate: float | None = None  # examples per second in the call before; None where it compiled
         self._seconds = 0.0
         self._steps = 0
         variables = model.trainable_variables
@@ -34,10 +35,16 @@ class CompiledSteps:
         @tf.function(jit_compile=True)
         def step(rows: Any, number: Any) -> Any:
             batch = data.gather(rows)
+            seed = (tf.constant(config.seed % 2**31), number)
             with tf.GradientTape() as tape:
-                scores = model.scores(batch.inputs, (tf.constant(config.seed % 2**31), number))
-                loss = full_softmax(scores, batch.labels, batch.weights, smoothing)
-            optimizer.apply(tape.gradient(loss, variables), variables)
+                if config.training.loss == "batch_softmax":
+                    scores = model.scores(batch.inputs, seed, candidates=batch.labels)
+                    loss = batch_softmax(scores, batch.labels, batch.weights)
+                else:
+                    loss = full_softmax(model.scores(batch.inputs, seed), batch.labels, batch.weights, smoothing)
+            # dense, so that every optimizer treats rows that took no part in the same way
+            gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+            optimizer.apply(gradients, variables)
             return loss
 
         scalar = tf.TensorSpec([], tf.int32)
@@ -57,17 +64,27 @@ class CompiledSteps:
         """Over all steps of this process, compilation not counted."""
         return self._steps * self.data.batch_size / self._seconds if self._seconds else None
 
-    def run(self, order: Any, epoch: int, first: int) -> NDArray[np.float32]:
-        """Losses of the next steps of the epoch."""
-        last = min(self.data.steps, first + self.steps_per_call)
+    def run(self, order: Any, before: int, first: int, last: int) -> NDArray[np.float32]:
+        """Losses of the next steps.
+
+        Args:
+            order: int32 [steps, batch] rows of the examples in this pass, as `TrainingExamples.order` gives them.
+            before: steps in all passes before this one.
+            first: the next step of this pass, from 0.
+            last: the step to stop before, if a call gets that far.
+        """
+        last = min(last, first + self.steps_per_call)
         began = time.monotonic()
-        number = tf.constant(epoch * self.data.steps)
-        losses: NDArray[np.float32] = self._run(order, tf.constant(first), tf.constant(last), number).numpy()
+        losses: NDArray[np.float32] = self._run(
+            order, tf.constant(first), tf.constant(last), tf.constant(before)
+        ).numpy()
         seconds = time.monotonic() - began
+        self.last_rate = None
         if self.first_call_seconds is None:
             self.first_call_seconds = seconds
         else:
             self._seconds += seconds
             self._steps += len(losses)
+            self.last_rate = len(losses) * self.data.batch_size / max(seconds, 1e-6)
             self.steps_per_call = max(1, math.ceil(len(losses) * _CALL_SECONDS / max(seconds, 1e-6)))
         return losses
