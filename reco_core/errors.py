@@ -133,6 +133,12 @@ class NotABundle(PocketRecError):
     code = "not_a_bundle"
 
 
+class ExamplesUnreadable(PocketRecError):
+    """Stored examples that are incomplete, damaged, or of another version; made again, they are the same."""
+
+    code = "examples_unreadable"
+
+
 class RanksUnreadable(PocketRecError):
     """A file of ranks that isn't one, or is damaged."""
 

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reco_core import assessment, bundle, datasets, environment, evaluation, examples, export, model, training
+from reco_core import assessment, bundle, environment, evaluation, examples, export, model, training
 from reco_core.config import JobConfig
 from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
 from reco_core.datasets.types import Interactions
-from reco_core.examples import ExampleSet
+from reco_core.examples import ExampleSet, Prepared
 from reco_core.measurements import Measurements
 from reco_core.progress import Reporter, SilentReporter
 
@@ -32,7 +32,7 @@ _TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "model", "training
 
 def run(
     config: JobConfig,
-    interactions: Interactions,
+    source: Interactions | Prepared,
     out: Path,
     *,
     work: Path,
@@ -43,6 +43,7 @@ def run(
     """Train, export, evaluate and verify a recommender; write its bundle to the folder `out` in one atomic step.
 
     Args:
+        source: the log, or its examples as `examples.prepare` makes them under the same config; the bundle is the same.
         work: folder for checkpoints (`work`/checkpoints), for `measurements.json`, which depends on the machine and the
             hour and is therefore no part of the bundle, and for `ranks.npz`, which no phone needs.
         resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
@@ -60,12 +61,12 @@ def run(
     runtime = training.configure()
 
     with measured.phase("build_examples", reporter):
-        data_hash = datasets.content_hash(interactions)
-        example_set = examples.generate(config, interactions)
+        prepared = source if isinstance(source, Prepared) else examples.prepare(config, source)
+        data_hash, example_set = prepared.data_hash, prepared.example_set
         require_budget(config, example_set.vocabulary.size)
         # time is no limit here: who starts it says how long it may take
         limits = Limits(memory_bytes=machine_memory())
-        require_resources(config, examples.measured_workload(config, interactions, example_set), limits)
+        require_resources(config, prepared.workload, limits)
         dual_encoder = model.build(config, example_set.vocabulary)
         _announce(example_set, reporter)
 

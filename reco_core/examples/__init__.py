@@ -1,6 +1,7 @@
 """Stage 2 of 7: interactions -> timelines, split, vocabulary."""
 
 from reco_core.examples.generate import generate
+from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
 from reco_core.examples.types import (
     Examples,
     ExampleSet,
@@ -19,11 +20,16 @@ __all__ = [
     "Examples",
     "FeatureTable",
     "ItemAttribute",
+    "Prepared",
     "Split",
     "Timelines",
     "Vocabulary",
+    "cache_key",
     "generate",
     "measured_workload",
+    "prepare",
+    "restore_prepared",
     "seen_pairs",
+    "store_prepared",
     "windows",
 ]

@@ -19,7 +19,7 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
     Raises:
         DatasetTooSmall: nothing is left to train or to evaluate on.
     """
-    raw = build_timelines(interactions, config.examples.min_timeline_length, config.examples.min_rating)
+    raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
     split = _split(config, raw)
     train = split.train
@@ -29,14 +29,15 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
     _require_examples(split, train)
     counts = np.bincount(raw.codes[split.in_training], minlength=len(interactions.item_ids))
     vocabulary, index = build_vocabulary(interactions, counts)
+    items = index[raw.codes]
     timelines = Timelines(
         offsets=raw.offsets,
-        items=index[raw.codes],
+        items=items,
         timestamps=raw.timestamps,
         seen_offsets=raw.seen_offsets,
-        seen_items=index[raw.seen_codes],
+        seen_items=items if raw.seen_codes is raw.codes else index[raw.seen_codes],
         seen_before=raw.seen_before,
-        user_ids=tuple(interactions.user_ids[code] for code in raw.users),
+        user_ids=_user_ids(interactions, raw),
     )
     return ExampleSet(
         protocol=config.evaluation.protocol,
@@ -56,6 +57,12 @@ def _split(config: JobConfig, raw: RawTimelines) -> SplitResult:
     return reference(raw.offsets, config.examples.train_data_fraction, config.seed)
 
 
+def _user_ids(interactions: Interactions, raw: RawTimelines) -> tuple[str, ...]:
+    if raw.dropped_users == 0:
+        return interactions.user_ids
+    return tuple(map(interactions.user_ids.__getitem__, raw.users.tolist()))
+
+
 def _only(examples: Examples, keep: np.ndarray) -> Examples:
     kept = keep[examples.labels]
     return Examples(examples.users[kept], examples.labels[kept])
@@ -65,10 +72,10 @@ def _require_timelines(config: JobConfig, interactions: Interactions, raw: RawTi
     if len(raw.users) == 0:
         rated = "" if config.examples.min_rating is None else f" rated at least {config.examples.min_rating:g}"
         raise DatasetTooSmall(
-            f"none of the {len(interactions.user_ids)} users has {config.examples.min_timeline_length} "
+            f"none of the {len(interactions.user_ids)} users has {config.min_timeline_length} "
             f"interactions{rated}; give a longer log, or lower examples.min_rating"
         )
-    if len(np.unique(raw.codes)) < 2:
+    if (raw.codes == raw.codes[0]).all():
         raise DatasetTooSmall("the log holds a single item; a recommender needs at least two to choose from")
 
 

@@ -64,5 +64,5 @@ def reference(offsets: NDArray[np.int64], train_fraction: float, seed: int) -> S
 
 
 def _examples(offsets: NDArray[np.int64], labels: NDArray[np.int64]) -> Examples:
-    users = np.searchsorted(offsets, labels, side="right") - 1
-    return Examples(users.astype(np.int32), labels)
+    owners = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
+    return Examples(owners[labels], labels)

@@ -78,7 +78,7 @@ def workload(config: JobConfig, report: Mapping[str, Any]) -> Workload | None:
 
 def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
     lengths = _of_rating(found, config.examples.min_rating)
-    kept = tuple(entry for entry in lengths if entry.mean >= config.examples.min_timeline_length)
+    kept = tuple(entry for entry in lengths if entry.mean >= config.min_timeline_length)
     users, interactions = sum(entry.users for entry in kept), sum(entry.rows for entry in kept)
     if users == 0:
         raise _too_small(config, found["users"])
@@ -111,7 +111,7 @@ def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
 
 def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
     """For reports from before there were statistics: as if all timelines were equally long."""
-    shortest = config.examples.min_timeline_length
+    shortest = config.min_timeline_length
     users = max(1, min(users, rows // shortest))
     if config.evaluation.protocol == "leave_one_out":
         train, validation, test = max(1, rows - 3 * users), users, users
@@ -174,7 +174,7 @@ def _too_small(config: JobConfig, users: int) -> DatasetTooSmall:
     rated = "" if rating is None else f" rated at least {rating:g}"
     remedy = "upload a longer log, or lower " + ("it" if rating is None else "it or examples.min_rating")
     detail = (
-        f"none of the {users:,} users has the {config.examples.min_timeline_length} interactions{rated} that "
+        f"none of the {users:,} users has the {config.min_timeline_length} interactions{rated} that "
         f"examples.min_timeline_length asks for; {remedy}"
     )
     pointer = "/examples/min_timeline_length" if rating is None else "/examples/min_rating"

@@ -102,7 +102,7 @@ def test_pointers_escape_slashes_and_tildes():
         ({"training": {"learning_rate": float("inf")}}, "/training/learning_rate"),
         ({"model": {"dropout": 1}}, "/model/dropout"),
         ({"model": {"hidden_layers": [8, 0]}}, "/model/hidden_layers/1"),
-        ({"examples": {"min_timeline_length": 2}}, "/examples/min_timeline_length"),
+        ({"examples": {"min_timeline_length": 0}}, "/examples/min_timeline_length"),
         ({"examples": {"train_data_fraction": 1}}, "/examples/train_data_fraction"),
         ({"evaluation": {"protocol": "temporal"}}, "/evaluation/protocol"),
         ({"evaluation": {"k": []}}, "/evaluation/k"),

@@ -89,7 +89,7 @@ CONFIGS = st.builds(
     examples=st.builds(
         config.ExamplesConfig,
         max_history_length=st.integers(5, 200),
-        min_timeline_length=st.integers(3, 1000),
+        min_timeline_length=st.integers(1, 1000),
         min_rating=st.none() | st.floats(-5, 5),
     ),
     model=st.builds(
