@@ -17,6 +17,12 @@ REPORT_EXAMPLE: dict[str, Any] = {
     "rows": {"in": 100000, "accepted": 99998, "rejected": {"timestamp_missing": 2}},
     "examples": [{"file": "ratings.csv", "line": 812, "code": "timestamp_missing", "detail": "timestamp missing"}],
     "item_table": {"file": "items.csv", "rows": {"in": 1683, "accepted": 1683, "rejected": {}}},
+    "user_table": {"file": "users.csv", "rows": {"in": 943, "accepted": 943, "rejected": {}}},
+    "feature_columns": {
+        "interaction": [],
+        "item": [{"name": "genres", "kind": "text_list"}, {"name": "year", "kind": "integer"}],
+        "user": [{"name": "age", "kind": "integer"}, {"name": "gender", "kind": "text"}],
+    },
     "warnings": [
         {
             "code": "duplicate_rows",
@@ -27,7 +33,7 @@ REPORT_EXAMPLE: dict[str, Any] = {
     ],
     "users": 943,
     "items": 1682,
-    "notes": ["item table: items.csv"],
+    "notes": ["item table: items.csv", "user table: users.csv"],
 }
 _SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 DATASET_EXAMPLE: dict[str, Any] = {
@@ -90,6 +96,14 @@ PREVIEW_EXAMPLE: dict[str, Any] = {
             "rating": None,
         }
     ],
-    "items": [{"item": "50", "title": "Star Wars (1977)", "categories": ["Action", "Sci-Fi"]}],
+    "items": [
+        {
+            "item": "50",
+            "title": "Star Wars (1977)",
+            "categories": ["Action", "Sci-Fi"],
+            "features": {"year": 1977},
+        }
+    ],
+    "users": [{"user": "u1", "features": {"age": 24, "gender": "M"}}],
     "lines": [],
 }

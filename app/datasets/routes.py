@@ -43,8 +43,9 @@ _FORM_SCHEMA: dict[str, Any] = {
     "required": ["file"],
     "additionalProperties": False,
     "properties": {
-        "file": {"type": "string", "format": "binary", "description": "The log, or a zip of it and its item table."},
+        "file": {"type": "string", "format": "binary", "description": "The log, or a zip of it and its tables."},
         "items": {"type": "string", "format": "binary", "description": "The item table, if it is a file of its own."},
+        "users": {"type": "string", "format": "binary", "description": "The user table, if it is a file of its own."},
         "name": {"type": "string", "description": "By default the file's name."},
         "format": {"type": "string", "description": "By default detected.", "default": "auto"},
         "mapping": {"type": "string", "description": 'JSON such as `{"user": "uid", "item": "sku"}`.'},

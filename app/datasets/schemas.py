@@ -82,6 +82,16 @@ class PreviewItem(BaseModel):
     item: str
     title: str | None
     categories: list[str]
+    features: dict[str, Any] = Field(
+        default_factory=dict, description="Further columns: a number, a text, a list of them, or null."
+    )
+
+
+class PreviewUser(BaseModel):
+    """A row of the user table."""
+
+    user: str
+    features: dict[str, Any] = Field(description="Its columns: a number, a text, a list of them, or null.")
 
 
 class PreviewView(BaseModel):
@@ -97,6 +107,7 @@ class PreviewView(BaseModel):
     )
     rows: list[PreviewRow]
     items: list[PreviewItem] = Field(description="The first rows of the item table.")
+    users: list[PreviewUser] = Field(default_factory=list, description="The first rows of the user table.")
     lines: list[str] = Field(description="Of an invalid dataset: the first lines as they stand in the file.")
 
 

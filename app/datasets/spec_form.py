@@ -12,7 +12,7 @@ from app.problems import Fault, Problem, from_pydantic
 from reco_core.datasets.spec import DatasetSpec
 
 TEXT_FIELDS = frozenset({"format", "path", "separator", "encoding", "on_bad_rows"})
-JSON_FIELDS = frozenset({"mapping", "items", "header"})
+JSON_FIELDS = frozenset({"mapping", "items", "users", "header"})
 OTHER_FIELDS = frozenset({"name", "labels", "spec"})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from app.dependencies import Services
 from app.observability import request_id
 from app.problems import Fault, Problem
 from app.security import Principal
-from reco_core.datasets.spec import DatasetSpec, ItemsSpec
+from reco_core.datasets.spec import DatasetSpec, ItemsSpec, UsersSpec
 from registry import datasets
 from registry.errors import InvalidName
 from registry.names import check_dataset_name
 from registry.records import Dataset, FileEntry
 
-FILE_PARTS = frozenset({"file", "items"})
+_TABLES = {"items": "item table", "users": "user table"}  # parts that may come with the log
+FILE_PARTS = frozenset({"file", *_TABLES})
 _ARCHIVES = (".zip",)
 _STALE_SECONDS = 24 * 3600
 
@@ -69,11 +70,12 @@ def store(services: Services, principal: Principal, form: Form) -> Callable[[Ses
     labels = read_labels(form.fields)
     name = checked_name(form.fields.get("name") or log_name)
     entries = [_keep(services, log_name, log)]
-    items = form.files.get("items")
-    if items is not None:
-        items_name = _name_beside(log_name, safe_name(items.filename, "items"))
-        entries.append(_keep(services, items_name, items))
-        spec = _beside(spec, log_name, items_name)
+    for part in _TABLES:
+        table = form.files.get(part)
+        if table is not None:
+            table_name = _free_name(part, safe_name(table.filename, part), [entry.path for entry in entries])
+            entries.append(_keep(services, table_name, table))
+            spec = _beside(spec, log_name, part, table_name)
     return partial(
         datasets.create,
         project=principal.project,
@@ -106,17 +108,17 @@ def _keep(services: Services, name: str, received: ReceivedFile) -> FileEntry:
     return FileEntry(name, blob.bytes, blob.sha256)
 
 
-def _name_beside(log_name: str, items_name: str) -> str:
-    return items_name if items_name != log_name else f"items-{items_name}"
+def _free_name(part: str, name: str, taken: Sequence[str]) -> str:
+    return name if name not in taken else f"{part}-{name}"
 
 
-def _beside(spec: DatasetSpec, log_name: str, items_name: str) -> DatasetSpec:
-    """The spec for a log and an item table that lie side by side in one folder."""
+def _beside(spec: DatasetSpec, log_name: str, part: str, table_name: str) -> DatasetSpec:
+    """The spec for a log and the table `part` of it that lie side by side in one folder."""
     if log_name.lower().endswith(_ARCHIVES):
-        fault = Fault("/items", "not_with_archive", "put the item table into the zip")
-        raise Problem("validation_failed", "A zip and a separate item table can't be combined.", errors=[fault])
-    if spec.items is None:
-        fault = Fault("/spec/items", "contradiction", "null says that there is no item table")
-        raise Problem("validation_failed", "The form has a part `items`, but the spec says null.", errors=[fault])
-    beside = ItemsSpec.model_validate({**spec.items.model_dump(), "path": items_name})
-    return spec.model_copy(update={"path": log_name, "items": beside})
+        fault = Fault(f"/{part}", "not_with_archive", f"put the {_TABLES[part]} into the zip")
+        raise Problem("validation_failed", f"A zip and a separate {_TABLES[part]} can't be combined.", errors=[fault])
+    given: ItemsSpec | UsersSpec | None = getattr(spec, part)
+    if given is None:
+        fault = Fault(f"/spec/{part}", "contradiction", f"null says that there is no {_TABLES[part]}")
+        raise Problem("validation_failed", f"The form has a part `{part}`, but the spec says null.", errors=[fault])
+    return spec.model_copy(update={"path": log_name, part: given.model_copy(update={"path": table_name})})

@@ -11,10 +11,11 @@ triple their memory.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from reco_core.datasets.spec import DatasetSpec, ItemsSpec, Mapping
+from reco_core.datasets.spec import DatasetSpec, ItemsSpec, Mapping, UsersSpec
 
 if TYPE_CHECKING:
-    from reco_core.datasets.canonical import content_hash, restore, store
+    from reco_core.datasets.canonical import restore, store
+    from reco_core.datasets.content import content_hash
     from reco_core.datasets.limits import Limits
     from reco_core.datasets.loading import load
     from reco_core.datasets.statistics import log_statistics
@@ -28,6 +29,7 @@ __all__ = [
     "Limits",
     "LoadReport",
     "Mapping",
+    "UsersSpec",
     "content_hash",
     "load",
     "log_statistics",
@@ -40,7 +42,7 @@ _HOMES = {
     "ItemTable": "types",
     "Limits": "limits",
     "LoadReport": "types",
-    "content_hash": "canonical",
+    "content_hash": "content",
     "load": "loading",
     "log_statistics": "statistics",
     "restore": "canonical",

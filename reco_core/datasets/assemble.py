@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from reco_core.datasets import findings, preview, values
+from reco_core.datasets import beside, column_types, feature_columns, findings, preview, values
 from reco_core.datasets.faults import Fault, Faults, Finding, combined, shown
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.mapping import explain
 from reco_core.datasets.spec import DatasetSpec
-from reco_core.datasets.tables import RawItems, RawLog, Table
-from reco_core.datasets.types import Interactions, ItemTable, LoadReport
+from reco_core.datasets.tables import RawItems, RawLog, RawUsers, Table
+from reco_core.datasets.types import Interactions, LoadReport
 from reco_core.errors import DatasetInvalid, DatasetTooSmall, FieldError
-
-PADDING = "<pad>"  # what vocabularies call index 0
 
 
 def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
@@ -45,16 +44,20 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
     frame, kept = _without_unusable(frame, kept, table, limits)
     users, user_ids = factorize(frame["user"])
     codes, item_ids = factorize(frame["item"])
-    items = _wanted_items(raw.items, item_ids, spec, limits)
-    if items is not None and not items.frame.height:
-        notes.append(f"{items.faults.file}: left out, since none of its ids occurs in the log")
+    items = beside.wanted_items(raw.items, item_ids, spec, limits)
+    people = beside.wanted_users(raw.users, user_ids, limits)
+    notes += beside.notes(items, people)
     coded = frame.with_columns(user=pl.Series(users), item=pl.Series(codes))
-    found = [*findings.of_log(table, coded, kept), *findings.of_items(items, item_ids)]
-    shown_rows = preview.of(raw, frame, kept, items)
-    report = _report(raw, spec, rows_in, frame.height, notes, user_ids, item_ids, items, found, shown_rows)
-    _refuse(report, raw, items, spec)
-    all_ids, item_table = _join(item_ids, items)
-    return Interactions(
+    found = [
+        *findings.of_log(table, coded, kept),
+        *findings.of_items(items, item_ids),
+        *findings.of_users(people, user_ids),
+    ]
+    shown_rows = preview.of(raw, frame, kept, items, people)
+    report = _report(raw, spec, rows_in, frame.height, notes, user_ids, item_ids, items, people, found, shown_rows)
+    _refuse(report, raw, beside.faults(items, people), spec)
+    all_ids, item_table, item_features = beside.join_items(item_ids, items)
+    interactions = Interactions(
         users=users,
         items=codes,
         timestamps=frame["timestamp"].to_numpy() if "timestamp" in columns else None,
@@ -63,7 +66,27 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
         item_ids=all_ids,
         item_table=item_table,
         report=report,
+        row_features=_row_features(raw.features, kept, table.name, limits),
+        user_features=beside.join_users(user_ids, people),
+        item_features=item_features,
     )
+    columns_found = feature_columns.described(interactions)
+    return replace(interactions, report=replace(report, feature_columns=columns_found))
+
+
+def _row_features(features: pl.DataFrame, kept: NDArray[np.int64] | None, file: str, limits: Limits) -> pl.DataFrame:
+    """The columns of the log that were asked for, typed, of the rows that are kept."""
+    if not features.width:
+        return pl.DataFrame()
+    found = column_types.typed(features if kept is None else features[kept], limits)
+    if found.left_out:
+        index = {name: number for number, name in enumerate(features.columns)}
+        errors = [
+            FieldError(f"/mapping/features/{index[name]}", "column_unusable", f"the column {shown(name)}: {why}")
+            for name, why in found.left_out.items()
+        ]
+        raise DatasetInvalid(f"{file}: no features can be made of " + "; ".join(e.detail for e in errors), errors)
+    return found.frame
 
 
 def factorize(column: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
@@ -109,7 +132,7 @@ def _without_unusable(
 ) -> tuple[pl.DataFrame, NDArray[np.int64] | None]:
     """The rows whose ids can be used, and where in the table they stand (None: it has no others)."""
     for role in ("user", "item"):
-        refused = _unusable(frame[role], limits)
+        refused = values.unusable(frame[role], limits)
         if refused is None:
             continue
         words = f"{role} id with control characters, longer than {limits.id_characters}, or reserved"
@@ -124,37 +147,6 @@ def _describe(words: str, values_: pl.Series) -> Callable[[int], str]:
     return lambda index: f"{words}: {shown(values_[index])}"
 
 
-def _unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
-    """Ids that can't stand in a vocabulary file with a line per id, or None if all can."""
-    # far fewer than rows, as a rule
-    distinct = ids.unique(maintain_order=True)  # the order is of no use here, but this way is faster
-    refused = distinct.filter(
-        distinct.str.contains(r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")
-        | (distinct.str.len_chars() > limits.id_characters)
-        | (distinct == PADDING)
-    )
-    return ids.is_in(refused.implode()).fill_null(False).to_numpy() if refused.len() else None
-
-
-def _wanted_items(items: RawItems | None, log_ids: pl.Series, spec: DatasetSpec, limits: Limits) -> RawItems | None:
-    """The item table less what can't be used, or isn't wanted; None if it belongs to another log."""
-    if items is None or spec.items is None:
-        return None
-    frame, name = items.frame, items.attribute_name
-    unusable = _unusable(frame["id"], limits)
-    found = items.findings
-    if unusable is not None:
-        found = (*found, findings.unusable_ids(frame["id"].filter(pl.Series(unusable))))
-        frame = frame.filter(~unusable)
-    if spec.items.title is None:
-        frame = frame.with_columns(title=pl.lit(None, dtype=pl.String))
-    if spec.items.categories is None:
-        frame, name = frame.with_columns(attribute=pl.lit([], dtype=pl.List(pl.String))), None
-    if frame.height and not frame["id"].is_in(log_ids.implode()).any():
-        frame = frame.clear()
-    return RawItems(frame, name, items.faults, items.rows_in, found)
-
-
 def _report(
     raw: RawLog,
     spec: DatasetSpec,
@@ -164,10 +156,11 @@ def _report(
     user_ids: pl.Series,
     item_ids: pl.Series,
     items: RawItems | None,
+    people: RawUsers | None,
     found: Sequence[Finding],
     shown_rows: Mapping[str, Any],
 ) -> LoadReport:
-    counts, examples = combined(raw.table.faults, *([items.faults] if items else []))
+    counts, examples = combined(raw.table.faults, beside.faults(items, people))
     return LoadReport(
         format=raw.format,
         mapping=raw.mapping,
@@ -180,21 +173,16 @@ def _report(
         items=item_ids.len(),
         notes=tuple(notes),
         detection=explain([name for name, _ in raw.columns], spec.mapping, dict(raw.mapping)) if raw.columns else {},
-        item_table=None if items is None else _item_report(items),
+        item_table=beside.report(items),
+        user_table=beside.report(people),
         findings=tuple(finding.as_dict() for finding in found),
         preview=shown_rows,
     )
 
 
-def _item_report(items: RawItems) -> dict[str, Any]:
-    rejected = dict(items.faults.counts)
-    rows = {"in": items.rows_in, "accepted": items.rows_in - sum(rejected.values()), "rejected": rejected}
-    return {"file": items.faults.file, "rows": rows}
-
-
-def _refuse(report: LoadReport, raw: RawLog, items: RawItems | None, spec: DatasetSpec) -> None:
-    """Raise what the report gives reason for."""
-    faults = raw.table.faults.examples() + (items.faults.examples() if items else [])
+def _refuse(report: LoadReport, raw: RawLog, others: Mapping[str, Faults], spec: DatasetSpec) -> None:
+    """Raise what the report gives reason for; `others` are the faults of the tables beside the log."""
+    faults = [fault for part in (raw.table.faults, *others.values()) for fault in part.examples()]
     rejected = sum(report.rejected.values())
     if rejected and (spec.on_bad_rows == "reject" or not report.rows_accepted):
         more = rejected - 1
@@ -214,16 +202,3 @@ def _refuse(report: LoadReport, raw: RawLog, items: RawItems | None, spec: Datas
 
 def _error(fault: Fault) -> FieldError:
     return FieldError("", fault.code, f"{fault.file} line {fault.line}: {fault.detail}")
-
-
-def _join(item_ids: pl.Series, items: RawItems | None) -> tuple[tuple[str, ...], ItemTable | None]:
-    """All item ids, the log's first, and the item table in that order."""
-    log = tuple(item_ids.to_list())
-    if items is None or not items.frame.height:
-        return log, None
-    known = item_ids.alias("id").to_frame()
-    rest = items.frame.join(known, on="id", how="anti", maintain_order="left")
-    rows = pl.concat([known.join(items.frame, on="id", how="left", maintain_order="left"), rest], how="vertical")
-    attributes = tuple(tuple(entry) if entry else () for entry in rows["attribute"].to_list())
-    table = ItemTable(tuple(rows["title"].to_list()), items.attribute_name, attributes)
-    return tuple(rows["id"].to_list()), table

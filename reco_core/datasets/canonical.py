@@ -1,18 +1,15 @@
-"""The canonical form of a dataset: what the service keeps, and what a content hash is made of."""
+"""The canonical form of a dataset: what the service keeps."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from reco_core.datasets.content import content_hash, frames
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 from reco_core.errors import DatasetUnreadable
 
@@ -23,6 +20,7 @@ _SETTINGS: dict[str, Any] = {"compression": "lz4", "statistics": False, "row_gro
 def store(interactions: Interactions, folder: Path) -> None:
     """Write the canonical form: interactions.parquet, users.parquet, items.parquet and, last of all, meta.json.
 
+    Further columns stand in row_features.parquet, user_features.parquet and item_features.parquet, where there are any.
     The folder is made; a folder without meta.json is one whose writing was cut short.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,13 +37,17 @@ def store(interactions: Interactions, folder: Path) -> None:
     )
     _item_frame(interactions).write_parquet(folder / "items.parquet", **_SETTINGS)
     table = interactions.item_table
+    further = {name: frame for name, frame in frames(interactions).items() if frame.width}
+    for name, frame in further.items():
+        frame.write_parquet(folder / f"{name}.parquet", **_SETTINGS)
     meta = {
         "version": VERSION,
         "content_hash": content_hash(interactions),
         "item_table": None if table is None else {"attribute_name": table.attribute_name},
+        "features": list(further),
         "report": interactions.report.as_dict(),
     }
-    for name in ("interactions", "users", "items"):
+    for name in ("interactions", "users", "items", *further):
         with (folder / f"{name}.parquet").open("rb") as written:
             os.fsync(written.fileno())
     temporary = folder / "meta.json.part"
@@ -69,6 +71,8 @@ def restore(folder: Path) -> Interactions:
         frame = pl.read_parquet(folder / "interactions.parquet", glob=False)
         users = pl.read_parquet(folder / "users.parquet", glob=False)["id"]
         items = pl.read_parquet(folder / "items.parquet", glob=False)
+        # datasets that were stored before there were features have none
+        further = {name: pl.read_parquet(folder / f"{name}.parquet", glob=False) for name in meta.get("features", ())}
         restored = Interactions(
             users=frame["user"].to_numpy(),
             items=frame["item"].to_numpy(),
@@ -78,6 +82,7 @@ def restore(folder: Path) -> Interactions:
             item_ids=tuple(items["id"].to_list()),
             item_table=_item_table(items, meta["item_table"]),
             report=_report(meta["report"]),
+            **further,
         )
     except (
         OSError,
@@ -92,50 +97,10 @@ def restore(folder: Path) -> Interactions:
     for codes, ids in ((restored.users, restored.user_ids), (restored.items, restored.item_ids)):
         if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < len(ids):
             raise DatasetUnreadable(f"{folder}: its ids and interactions don't belong together; add the dataset again")
+    counts = {"row_features": len(restored), "user_features": len(users), "item_features": len(items)}
+    if any(frame.height != counts[name] for name, frame in further.items()):
+        raise DatasetUnreadable(f"{folder}: its features and rows don't belong together; add the dataset again")
     return restored
-
-
-def content_hash(interactions: Interactions) -> str:
-    """SHA-256 (hex) of ids, columns and item table; the report doesn't count, nor does how they are stored."""
-    digest = hashlib.sha256(b"pocketrec interactions 1\n")
-    for name, column, kind in (
-        ("users", interactions.users, "<i4"),
-        ("items", interactions.items, "<i4"),
-        ("timestamps", interactions.timestamps, "<i8"),
-        ("ratings", interactions.ratings, "<f4"),
-    ):
-        _put_array(digest, name, column, kind)
-    _put_texts(digest, "user_ids", interactions.user_ids)
-    _put_texts(digest, "item_ids", interactions.item_ids)
-    table = interactions.item_table
-    if table is not None:
-        has_title = np.array([title is not None for title in table.titles], dtype=np.uint8)
-        _put_array(digest, "has_title", has_title, "u1")
-        _put_texts(digest, "titles", [title or "" for title in table.titles])
-        _put_texts(digest, "attribute_name", [] if table.attribute_name is None else [table.attribute_name])
-        counts = np.array([len(values) for values in table.attributes], dtype=np.int64)
-        _put_array(digest, "attribute_counts", counts, "<i8")
-        _put_texts(digest, "attributes", [value for values in table.attributes for value in values])
-    return digest.hexdigest()
-
-
-def _put_array(digest: Any, name: str, column: NDArray[Any] | None, kind: str) -> None:
-    size = "none" if column is None else str(len(column))
-    digest.update(f"{name} {kind} {size}\n".encode())
-    if column is not None:
-        digest.update(np.ascontiguousarray(column, dtype=kind).data)
-
-
-def _put_texts(digest: Any, name: str, texts: Sequence[str]) -> None:
-    joined = "".join(texts).encode()
-    _put_array(digest, f"{name} lengths", _byte_lengths(texts), "<i8")
-    digest.update(f"{name} {len(joined)}\n".encode())
-    digest.update(joined)
-
-
-def _byte_lengths(texts: Iterable[str]) -> NDArray[np.int64]:
-    lengths = pl.Series(list(texts), dtype=pl.String).str.len_bytes()
-    return lengths.cast(pl.Int64).to_numpy()
 
 
 def _item_frame(interactions: Interactions) -> pl.DataFrame:
@@ -144,6 +109,8 @@ def _item_frame(interactions: Interactions) -> pl.DataFrame:
     if table is not None:
         columns["title"] = pl.Series(table.titles, dtype=pl.String)
         columns["attribute"] = pl.Series([list(values) for values in table.attributes], dtype=pl.List(pl.String))
+        if table.file_rows is not None:
+            columns["file_row"] = pl.Series(table.file_rows)
     return pl.DataFrame(columns)
 
 
@@ -154,6 +121,7 @@ def _item_table(items: pl.DataFrame, meta: dict[str, Any] | None) -> ItemTable |
         titles=tuple(items["title"].to_list()),
         attribute_name=meta["attribute_name"],
         attributes=tuple(tuple(values) for values in items["attribute"].to_list()),
+        file_rows=items["file_row"].to_numpy() if "file_row" in items.columns else None,
     )
 
 
@@ -164,17 +132,23 @@ def _report(data: dict[str, Any]) -> LoadReport:
         detected=data["mapping_detected"],
         rows_in=data["rows"]["in"],
         rows_accepted=data["rows"]["accepted"],
-        rejected={**data["rows"]["rejected"], **_rejected_items(data.get("item_table"))},
+        rejected={
+            **data["rows"]["rejected"],
+            **_rejected("items", data.get("item_table")),
+            **_rejected("users", data.get("user_table")),
+        },
         examples=tuple(data["examples"]),
         users=data["users"],
         items=data["items"],
         notes=tuple(data["notes"]),
         detection=data.get("detection") or {},
         item_table=data.get("item_table"),
+        user_table=data.get("user_table"),
+        feature_columns=data.get("feature_columns") or {},
         findings=tuple(data.get("warnings") or ()),
     )
 
 
-def _rejected_items(item_table: dict[str, Any] | None) -> dict[str, int]:
-    rejected: dict[str, int] = item_table["rows"]["rejected"] if item_table else {}
-    return {f"items.{code}": count for code, count in rejected.items()}
+def _rejected(name: str, table: dict[str, Any] | None) -> dict[str, int]:
+    rejected: dict[str, int] = table["rows"]["rejected"] if table else {}
+    return {f"{name}.{code}": count for code, count in rejected.items()}

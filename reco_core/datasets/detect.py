@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from reco_core.datasets.mapping import normalised
-from reco_core.datasets.names import ITEM_FILES, LOG_FILES, MOVIELENS_FILES, OTHER_FILES
+from reco_core.datasets.names import ITEM_FILES, LOG_FILES, MOVIELENS_FILES, OTHER_FILES, USER_FILES
 from reco_core.datasets.sources import Files
 from reco_core.datasets.spec import DatasetSpec, Format
 from reco_core.errors import DatasetInvalid, DatasetUnreadable, FieldError
@@ -123,12 +123,12 @@ def _by_suffix(files: Files, spec: DatasetSpec) -> tuple[Format, str]:
 
 
 def _only(files: Files, names: list[str]) -> str:
-    """The one that is the log: the only one, the only one not named like an item table, or the one named like a log."""
+    """The one that is the log: the only one, the one named like a log, or the only one not named like a table."""
     if len(names) == 1:
         return names[0]
     rest = [name for name in names if not is_item_table(name)]
     named = [name for name in rest if _stem(name) in LOG_FILES]
-    for group in (named, rest):
+    for group in (named, rest, [name for name in rest if not is_user_table(name)]):
         if len(group) == 1:
             return group[0]
     listed = ", ".join(sorted(names)[:10])
@@ -141,6 +141,11 @@ def _only(files: Files, names: list[str]) -> str:
 def is_item_table(name: str) -> bool:
     """Whether a file is named like an item table."""
     return _stem(name) in ITEM_FILES
+
+
+def is_user_table(name: str) -> bool:
+    """Whether a file is named like a user table."""
+    return _stem(name) in USER_FILES
 
 
 def _stem(name: str) -> str:

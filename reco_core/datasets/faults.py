@@ -92,12 +92,11 @@ def shown(value: object) -> str:
     return repr(text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…")
 
 
-def combined(*parts: Faults) -> tuple[Mapping[str, int], list[Fault]]:
-    """Counts and examples of several files; those after the first are prefixed with `items.`."""
-    counts: dict[str, int] = dict(parts[0].counts)
-    examples = parts[0].examples()
-    for part in parts[1:]:
-        for code, count in part.counts.items():
-            counts[f"items.{code}"] = counts.get(f"items.{code}", 0) + count
+def combined(log: Faults, beside: Mapping[str, Faults]) -> tuple[Mapping[str, int], list[Fault]]:
+    """Counts and examples of a log and the tables beside it, whose codes begin with their names, as `items.`."""
+    counts: dict[str, int] = dict(log.counts)
+    examples = log.examples()
+    for name, part in beside.items():
+        counts |= {f"{name}.{code}": count for code, count in part.counts.items()}
         examples += part.examples()
     return counts, examples[:MAX_EXAMPLES]

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from reco_core.datasets import column_types
 from reco_core.datasets.types import Interactions, ItemTable
 
 Scope = Literal["interaction", "item", "user"]
@@ -37,6 +38,21 @@ def column(interactions: Interactions, scope: Scope, name: str) -> pl.Series | N
     if scope == "item" and table is not None and name == table.attribute_name:
         return _attribute(table)
     return None
+
+
+def described(interactions: Interactions) -> dict[str, list[dict[str, str]]]:
+    """Scope -> `[{name, kind}]` of what is available, JSON-able."""
+    return {
+        scope: [{"name": name, "kind": _kind(interactions, scope, name)} for name in _names(interactions, scope)]
+        for scope in SCOPES
+    }
+
+
+def _kind(interactions: Interactions, scope: Scope, name: str) -> str:
+    frame = _frame(interactions, scope)
+    if name in frame.columns:
+        return column_types.kind_of(frame[name])
+    return "number" if scope == "interaction" else "text_list"  # the rating; the attribute of an item table
 
 
 def _names(interactions: Interactions, scope: Scope) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from reco_core.datasets.faults import MAX_EXAMPLES, Finding, at_lines, with_values
-from reco_core.datasets.tables import RawItems, Table
+from reco_core.datasets.tables import RawItems, RawUsers, Table
 
 
 def of_log(table: Table, accepted: pl.DataFrame, kept: NDArray[np.int64] | None) -> Iterator[Finding]:
@@ -51,7 +51,25 @@ def of_items(items: RawItems | None, log_ids: pl.Series) -> Iterator[Finding]:
         yield Finding("items_never_used", unused.len(), detail, with_values(unused.head(MAX_EXAMPLES)))
 
 
-def unusable_ids(ids: pl.Series) -> Finding:
-    """Rows of the item table whose ids can't stand in a vocabulary."""
-    detail = "rows of the item table whose id has control characters, is too long, or reserved; they were left out"
-    return Finding("item_id_unusable", ids.len(), detail, with_values(ids.head(MAX_EXAMPLES)))
+def of_users(users: RawUsers | None, log_ids: pl.Series) -> Iterator[Finding]:
+    """What the user table and the log say about each other."""
+    if users is None:
+        return
+    yield from users.findings
+    if users.frame.is_empty():
+        return
+    table_ids = users.frame["id"]
+    absent = log_ids.filter(~log_ids.is_in(table_ids.implode()))
+    if absent.len():
+        detail = "users of the log that the user table doesn't have; their features are missing values"
+        yield Finding("users_without_entry", absent.len(), detail, with_values(absent.head(MAX_EXAMPLES)))
+    unused = table_ids.filter(~table_ids.is_in(log_ids.implode()))
+    if unused.len():
+        detail = "users of the user table that no row of the log has; they were left out"
+        yield Finding("users_never_seen", unused.len(), detail, with_values(unused.head(MAX_EXAMPLES)))
+
+
+def unusable_ids(role: str, ids: pl.Series) -> Finding:
+    """Rows of the item or user table whose ids can't stand in a vocabulary."""
+    detail = f"rows of the {role} table whose id has control characters, is too long, or reserved; they were left out"
+    return Finding(f"{role}_id_unusable", ids.len(), detail, with_values(ids.head(MAX_EXAMPLES)))

@@ -13,7 +13,8 @@ class Limits:
     columns: int = 2_000
     column_characters: int = 256  # of a column's name, which messages and reports repeat
     record_bytes: int = 1 << 20  # one line of a text file
-    id_characters: int = 256
+    id_characters: int = 256  # and of the values of features
+    feature_columns: int = 64  # of the user table and of the item table that are kept
     archive_entries: int = 10_000
     archive_depth: int = 8  # folders above a member
     archive_name_characters: int = 512

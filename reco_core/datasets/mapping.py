@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -61,6 +61,7 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
     used = [column for column in result.values() if column]
     if not errors and len(set(used)) < len(used):
         errors.append(FieldError("/mapping", "column_repeated", f"a column has two roles in {', '.join(used)}"))
+    errors += _of_features(mapping.features, used, columns)
     if errors:
         raise DatasetInvalid(_summary(errors, columns, file), errors)
     return result, detected
@@ -89,6 +90,16 @@ def unknown_column(pointer: str, wanted: str, columns: Sequence[str]) -> FieldEr
     return FieldError(pointer, "column_unknown", f"no column {wanted!r}; {hint}found: {_listed(columns)}")
 
 
+def _of_features(wanted: Sequence[str], used: Sequence[str], columns: Sequence[str]) -> Iterator[FieldError]:
+    for index, column in enumerate(wanted):
+        pointer = f"/mapping/features/{index}"
+        if column not in columns:
+            yield unknown_column(pointer, column, columns)
+        elif column in used or column in wanted[:index]:
+            why = "has a role already" if column in used else "stands there twice"
+            yield FieldError(pointer, "column_repeated", f"the column {column!r} {why}; leave it out")
+
+
 def _undetected(role: str, found: Sequence[str], columns: Sequence[str]) -> FieldError:
     pointer = f"/mapping/{role}"
     if found:
@@ -107,6 +118,8 @@ def _summary(errors: Sequence[FieldError], columns: Sequence[str], file: str) ->
     if len(errors) == 1:
         return f"{file}: {errors[0].detail}"
     roles = [error.pointer.rsplit("/", 1)[1] for error in errors]
+    if not set(roles) <= ROLES.keys():
+        return f"{file}: " + "; ".join(error.detail for error in errors)
     named = f"{', '.join(roles[:-1])} and {roles[-1]}"
     alone = "; with one column only, is the separator right?" if len(columns) == 1 else ""
     remedy = "; ".join(f"--map {role}=COLUMN" for role in roles)

@@ -29,6 +29,14 @@ LOG_FILES = _words("""
     plays history train
 """)
 ITEM_FILES = _words("items item movies movie products product articles catalog catalogue books songs tracks metadata")
+USER_FILES = _words("users user customers customer members profiles accounts subscribers readers")
+# Columns of a user table that identify people: never read, since a model has no use for them.
+PERSONAL = _words("""
+    zip zipcode postcode postalcode address street streetaddress email emailaddress mail phone phonenumber telephone
+    mobile name fullname firstname lastname surname givenname familyname middlename username nickname login password
+    passwd ip ipaddress ssn birthdate dateofbirth dob birthday latitude longitude iban
+""")
+MOVIELENS_USERS = {"u.data": "u.user", "ratings.dat": "users.dat"}  # log -> users
 MOVIELENS_FILES = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}  # log -> items
 OTHER_FILES = _words("readme license licence sha256sums md5sums checksums changelog notice")
 MOVIELENS_GENRES = _words("""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reco_core.datasets import detect, sources
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.spec import DatasetSpec
-from reco_core.datasets.tables import RawItems, RawLog
+from reco_core.datasets.tables import RawItems, RawLog, RawUsers
 from reco_core.errors import PocketRecError
 
 MAX_ROWS = 100
@@ -29,14 +29,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = (("seconds", 1), ("milliseconds", 10**3), ("microseconds", 10**6), ("nanoseconds", 10**9))
 
 
-def of(raw: RawLog, accepted: pl.DataFrame, kept: NDArray[np.int64] | None, items: RawItems | None) -> dict[str, Any]:
-    """`{format, file, mapping, mapping_detected, columns, timestamp_unit, rows, items, lines}`, JSON-able.
+def of(
+    raw: RawLog,
+    accepted: pl.DataFrame,
+    kept: NDArray[np.int64] | None,
+    items: RawItems | None,
+    users: RawUsers | None = None,
+) -> dict[str, Any]:
+    """`{format, file, mapping, mapping_detected, columns, timestamp_unit, rows, items, users, lines}`, JSON-able.
 
     Args:
         raw: as it stands in the file.
         accepted: the good rows, their values checked.
         kept: where in `raw` each of them stands; None: all are good.
         items: the item table as it is used.
+        users: the user table as it is used.
     """
     count = min(accepted.height, MAX_ROWS)
     positions = np.arange(count) if kept is None else kept[:count]
@@ -64,6 +71,7 @@ def of(raw: RawLog, accepted: pl.DataFrame, kept: NDArray[np.int64] | None, item
         "timestamp_unit": unit,
         "rows": rows,
         "items": [] if items is None else _items(items),
+        "users": [] if users is None else _users(users),
         "lines": [],
     }
 
@@ -85,7 +93,8 @@ def first_lines(source: Path, spec: DatasetSpec, limits: Limits | None = None) -
         return None
     text = head.decode("utf-8-sig" if spec.encoding == "utf-8" else spec.encoding, "replace")
     lines = [cut(line) for line in text.split("\n", MAX_LINES)[:MAX_LINES]]
-    empty = {"mapping": {}, "mapping_detected": False, "columns": [], "timestamp_unit": None, "rows": [], "items": []}
+    empty = {"mapping": {}, "mapping_detected": False, "columns": [], "timestamp_unit": None, "rows": []}
+    empty |= {"items": [], "users": []}
     return {"format": format_, "file": cut(name), **empty, "lines": lines}
 
 
@@ -123,6 +132,27 @@ def _items(items: RawItems) -> list[dict[str, Any]]:
             "item": cut(row["id"]),
             "title": None if row["title"] is None else cut(row["title"]),
             "categories": [cut(value) for value in (row["attribute"] or [])[:MAX_CATEGORIES]],
+            "features": _features(items.further.frame, row["row"], without=items.attribute_name),
         }
         for row in items.frame.head(MAX_ITEMS).iter_rows(named=True)
     ]
+
+
+def _users(users: RawUsers) -> list[dict[str, Any]]:
+    return [
+        {"user": cut(row["id"]), "features": _features(users.further.frame, row["row"])}
+        for row in users.frame.head(MAX_ITEMS).iter_rows(named=True)
+    ]
+
+
+def _features(columns: pl.DataFrame, row: int, without: str | None = None) -> dict[str, Any]:
+    if not columns.width:
+        return {}
+    shown = {name: value for name, value in columns.row(row, named=True).items() if name != without}
+    return {cut(name): _feature(value) for name, value in shown.items()}
+
+
+def _feature(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_feature(one) for one in value[:MAX_CATEGORIES]]
+    return cut(value) if isinstance(value, str) else value

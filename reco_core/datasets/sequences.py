@@ -12,14 +12,21 @@ from reco_core.datasets.lines import begin_of, check, mapped
 from reco_core.datasets.sources import Files
 from reco_core.datasets.spec import DatasetSpec
 from reco_core.datasets.tables import RawLog, Table
-from reco_core.errors import DatasetTooLarge
+from reco_core.errors import DatasetInvalid, DatasetTooLarge, FieldError
 
 
 def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
     """The log `name`: an interaction per item of each line, without timestamps.
 
     A user may have several lines, which follow each other in time. A line with a user only is a fault.
+
+    Raises:
+        DatasetInvalid: columns are named, of which there are none.
+        DatasetTooLarge: more interactions than the limits allow.
     """
+    if spec.mapping.features:
+        detail = "lines of users and items have no further columns; leave features out"
+        raise DatasetInvalid(f"{name}: {detail}", [FieldError("/mapping/features/0", "column_unknown", detail)])
     faults = Faults(name)
     data = mapped(files.path(name), name)
     sound = check(data, begin_of(data), 1, faults, limits)
@@ -32,11 +39,13 @@ def read(files: Files, name: str, spec: DatasetSpec, limits: Limits) -> RawLog:
     words, counts, lines = words.filter(pl.Series(~alone)), counts[~alone], sound.lines[~alone]
     frame = pl.DataFrame({"user": words.list.first(), "item": words.list.slice(1)}).explode("item")
     items, notes = tabular.read_items(files, name, spec, limits)
+    users, more_notes = tabular.read_users(files, name, spec, limits)
     return RawLog(
         "sequences",
         Table(name, frame, np.repeat(lines, counts - 1), faults),
         {"user": None, "item": None, "timestamp": None, "rating": None},
         detected=False,
         items=items,
-        notes=(*notes, "no timestamps: the order in each line is the order in time"),
+        users=users,
+        notes=(*notes, *more_notes, "no timestamps: the order in each line is the order in time"),
     )

@@ -30,6 +30,13 @@ class Mapping(_Section):
     )
     rating: _OptionalColumn = Field(AUTO, description="Column with the rating; null: ignore ratings.")
 
+    features: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(
+        (),
+        max_length=32,
+        description="Further columns of the log that features are made of, such as the device. The rating is there "
+        "without being named.",
+    )
+
 
 class ItemsSpec(_Section):
     """The item table: a file in the same folder or zip as the log, or beside it. `auto` detects; null: none."""
@@ -42,6 +49,13 @@ class ItemsSpec(_Section):
     )
 
 
+class UsersSpec(_Section):
+    """The user table: a file in the same folder or zip as the log, or beside it. `auto` detects; null: none."""
+
+    path: str = Field(AUTO, description="File, relative to the source's folder.")
+    id: str = Field(AUTO, description="Column with the user's id.")
+
+
 class DatasetSpec(_Section):
     """The whole of it; JSON-able, and the same before and after a round trip through JSON."""
 
@@ -51,6 +65,7 @@ class DatasetSpec(_Section):
         Mapping(), description="Columns of the log; null: all detected."
     )
     items: ItemsSpec | None = Field(ItemsSpec(), description="The item table; null: read none.")
+    users: UsersSpec | None = Field(UsersSpec(), description="The user table; null: read none.")
     separator: str | None = Field(
         None, pattern=_SEPARATOR, description="Field separator of CSV files, such as `;` or `::`; null: detected."
     )

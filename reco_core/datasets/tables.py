@@ -44,19 +44,45 @@ class TableFile(Protocol):
 
 
 @dataclass(frozen=True)
+class Further:
+    """The columns of a table that features are made of, a row for each of its sound lines, and those left out."""
+
+    frame: pl.DataFrame = field(default_factory=pl.DataFrame)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # column -> reason, in words
+
+
+@dataclass(frozen=True)
+class RawUsers:
+    """A user table with the columns `id` (text, each once) and `row` (Int32, the row of `further`)."""
+
+    frame: pl.DataFrame
+    further: Further
+    faults: Faults
+    rows_in: int  # of the file, bad and repeated ones included
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
 class RawItems:
-    """An item table with the columns `id` (text, each once), `title` (text or null) and `attribute` (list of text)."""
+    """An item table: `id` (text, each once), `row` (Int32), `title` (text or null), `attribute` (list of text).
+
+    `row` counts the sound lines of the file from 0 and points into `further`.
+    """
 
     frame: pl.DataFrame
     attribute_name: str | None
+    further: Further
     faults: Faults
-    rows_in: int = 0  # of the file, bad and repeated ones included
+    rows_in: int  # of the file, bad and repeated ones included
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
 class RawLog:
-    """A log with the columns `user`, `item` and, where the file has them, `timestamp` and `rating`."""
+    """A log with the columns `user`, `item` and, where the file has them, `timestamp` and `rating`.
+
+    `features` has the columns that the mapping names beside them, under their own names, row by row.
+    """
 
     format: str
     table: Table
@@ -64,4 +90,6 @@ class RawLog:
     detected: bool
     columns: tuple[tuple[str, str], ...] = ()  # all of the file, with what they hold; not only those that are read
     items: RawItems | None = None
+    users: RawUsers | None = None
+    features: pl.DataFrame = field(default_factory=pl.DataFrame)
     notes: tuple[str, ...] = field(default=())

@@ -26,6 +26,8 @@ class ItemTable:
     titles: tuple[str | None, ...]
     attribute_name: str | None  # such as "genres"
     attributes: tuple[tuple[str, ...], ...]  # () where an item has none
+    # int32 [items] row of the file that the item stands in, -1: in none; None: not known, as in datasets stored before
+    file_rows: NDArray[np.int32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,15 @@ class LoadReport:
     detected: bool  # whether the mapping was detected rather than given
     rows_in: int
     rows_accepted: int
-    rejected: Mapping[str, int]  # reason code -> count; those of the item table begin with `items.`
+    rejected: Mapping[str, int]  # reason code -> count; those of the tables beside begin `items.`, `users.`
     examples: tuple[Mapping[str, Any], ...]  # at most 20: {file, line, code, detail}
     users: int
     items: int
     notes: tuple[str, ...] = ()  # what a person should know: where titles came from, the unit of times, skipped lines
     detection: Mapping[str, Any] = field(default_factory=dict)  # role -> {column, how, candidates}
     item_table: Mapping[str, Any] | None = None  # {file, rows: {in, accepted, rejected}}
+    user_table: Mapping[str, Any] | None = None  # likewise
+    feature_columns: Mapping[str, Any] = field(default_factory=dict)  # interaction, item, user -> [{name, kind}]
     findings: tuple[Mapping[str, Any], ...] = ()  # oddities that reject nothing: {code, count, detail, examples}
     preview: Mapping[str, Any] | None = field(default=None, compare=False)  # not part of the JSON form
 
@@ -56,6 +60,8 @@ class LoadReport:
             "detection": {role: dict(why) for role, why in self.detection.items()},
             "rows": {"in": self.rows_in, "accepted": self.rows_accepted, "rejected": self.rejected_of_log()},
             "item_table": None if self.item_table is None else dict(self.item_table),
+            "user_table": None if self.user_table is None else dict(self.user_table),
+            "feature_columns": {scope: list(columns) for scope, columns in self.feature_columns.items()},
             "warnings": [dict(finding) for finding in self.findings],
             "examples": [dict(example) for example in self.examples],
             "users": self.users,
@@ -65,7 +71,7 @@ class LoadReport:
 
     def rejected_of_log(self) -> dict[str, int]:
         """Rejected rows of the log alone: with those accepted they add up to all of its rows."""
-        return {code: count for code, count in self.rejected.items() if not code.startswith("items.")}
+        return {code: count for code, count in self.rejected.items() if "." not in code}
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from reco_core.datasets.limits import Limits
 from reco_core.errors import DatasetInvalid, FieldError
 
 _DATE_TIME_FORMATS = (
@@ -14,6 +17,7 @@ _DATE_TIME_FORMATS = (
 )
 _ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z", "%Y-%m-%d %H:%M%z")
 _LARGEST = 2.0**62
+PADDING = "<pad>"  # what vocabularies call index 0
 
 
 def ids(column: pl.Series, role: str, file: str) -> pl.Series:
@@ -41,6 +45,18 @@ def ids(column: pl.Series, role: str, file: str) -> pl.Series:
         if stem.drop_nulls().str.contains(r"^-?\d+$").all():
             return stem
     return text
+
+
+def unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
+    """Ids that can't stand in a vocabulary file with a line per id, or None if all can."""
+    # far fewer than rows, as a rule
+    distinct = ids.unique(maintain_order=True)  # the order is of no use here, but this way is faster
+    refused = distinct.filter(
+        distinct.str.contains(r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")
+        | (distinct.str.len_chars() > limits.id_characters)
+        | (distinct == PADDING)
+    )
+    return ids.is_in(refused.implode()).fill_null(False).to_numpy() if refused.len() else None
 
 
 def missing(column: pl.Series) -> pl.Series:

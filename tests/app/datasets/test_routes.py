@@ -48,8 +48,9 @@ def test_single_fields_override_the_spec(service: Any) -> None:
     assert body["spec"] == {
         "format": "csv",
         "path": None,
-        "mapping": {"user": "auto", "item": "sku", "timestamp": "auto", "rating": None},
+        "mapping": {"user": "auto", "item": "sku", "timestamp": "auto", "rating": None, "features": []},
         "items": None,
+        "users": {"path": "auto", "id": "auto"},
         "separator": None,
         "header": True,
         "encoding": "utf-8",
@@ -63,6 +64,17 @@ def test_log_and_item_table_lie_side_by_side(service: Any) -> None:
     assert [entry["path"] for entry in body["files"]] == ["data.csv", "items-data.csv"]
     assert body["spec"]["path"] == "data.csv"
     assert body["spec"]["items"] == {"path": "items-data.csv", "id": "auto", "title": "name", "categories": "auto"}
+
+
+def test_a_user_table_lies_beside_them_under_a_name_of_its_own(service: Any) -> None:
+    files = {"file": ("data.csv", b"u,i,t\n"), "users": ("data.csv", b"id,age\n"), "items": ("data.csv", b"id,title\n")}
+    body = service.client.post("/v1/datasets", files=files, data={"spec": '{"users": {"id": "id"}}'}).json()
+    assert [entry["path"] for entry in body["files"]] == ["data.csv", "items-data.csv", "users-data.csv"]
+    assert body["spec"]["users"] == {"path": "users-data.csv", "id": "id"}
+    assert body["spec"]["items"]["path"] == "items-data.csv"
+    denied = service.client.post("/v1/datasets", files=files, data={"spec": '{"users": null}'})
+    assert denied.status_code == 422
+    assert denied.json()["errors"][0]["pointer"] == "/spec/users"
 
 
 @pytest.mark.parametrize(

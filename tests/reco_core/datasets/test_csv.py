@@ -38,6 +38,8 @@ def test_columns_codes_and_report(write):
         },
         "rows": {"in": 3, "accepted": 3, "rejected": {}},
         "item_table": None,
+        "user_table": None,
+        "feature_columns": {"interaction": [{"name": "rating", "kind": "number"}], "item": [], "user": []},
         "warnings": [],
         "examples": [],
         "users": 2,

@@ -16,7 +16,7 @@ from reco_core.errors import PocketRecError
 
 ids = st.text(
     st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs"), exclude_characters="﻿"), min_size=1, max_size=8
-).filter(lambda text: text == text.strip() and not text.endswith(".0"))
+).filter(lambda text: text == text.strip() and not text.endswith(".0") and text != "<pad>")
 rows = st.tuples(ids, ids, st.integers(-(2**62), 2**62), st.floats(-1e6, 1e6, width=32))
 tables = st.lists(rows, min_size=2, max_size=20).filter(
     lambda table: len({row[0] for row in table}) > 1 and len({row[1] for row in table}) > 1

@@ -56,8 +56,23 @@ def test_rows_columns_and_items(write: Any) -> None:
         },
     ]
     assert found["items"] == [
-        {"item": "i1", "title": "=1+1 <script>", "categories": ["a", "b"]},
-        {"item": "i2", "title": None, "categories": []},
+        {"item": "i1", "title": "=1+1 <script>", "categories": ["a", "b"], "features": {}},
+        {"item": "i2", "title": None, "categories": [], "features": {}},
+    ]
+
+
+def test_further_columns_of_items_and_users(write: Any) -> None:
+    write("data/items.csv", 'sku,name,genres,price,colours\ni1,One,a|b,1.5,"red|\x07blue|green"\ni2,Two,,,\n')
+    write("data/users.csv", "uid,age,gender,email\nu1,33,f,x@y.z\nu2,,m,\n")
+    path = write("data/log.csv", "uid,sku,ts\nu1,i1,1\nu2,i2,2\n")
+    found = preview_of(path.parent, DatasetSpec())
+    assert [item["features"] for item in found["items"]] == [
+        {"price": 1.5, "colours": ["red", "blue", "green"]},
+        {"price": None, "colours": None},
+    ]
+    assert found["users"] == [
+        {"user": "u1", "features": {"age": 33, "gender": "f"}},
+        {"user": "u2", "features": {"age": None, "gender": "m"}},
     ]
 
 
