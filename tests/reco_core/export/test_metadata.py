@@ -20,7 +20,7 @@ VARIANTS = ("float32", "float16", "dynamic_int8")
 
 @pytest.fixture(scope="module")
 def plain(tensorflow_runtime, make_config, tmp_path_factory):
-    """Files without metadata of a model that reads `exclude_ids`, and their shape."""
+    """Files without metadata of a model that reads `exclude_ids`, their shape and vocabulary."""
     from reco_core import export, model
     from reco_core.examples import Vocabulary
 
@@ -30,16 +30,15 @@ def plain(tensorflow_runtime, make_config, tmp_path_factory):
         examples={"max_history_length": LENGTH},
     )
     vocabulary = Vocabulary(IDS, np.ones(ITEMS + 1, np.int64), (None,) * (ITEMS + 1), None)
-    built = model.build(config, vocabulary)
-    files = export.export(config, built, vocabulary, tmp_path_factory.mktemp("plain"))
-    return {name: variant.path.read_bytes() for name, variant in files.variants.items()}, files.shape
+    files = export.export(config, model.build(config, vocabulary), vocabulary, tmp_path_factory.mktemp("plain"))
+    return {name: variant.path.read_bytes() for name, variant in files.variants.items()}, files.shape, vocabulary
 
 
 @pytest.fixture(scope="module")
 def text(plain):
     from reco_core.export.metadata import describe
 
-    return describe(plain[1], {"items": IDS})
+    return describe(plain[1], plain[2], {})
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +172,7 @@ def test_the_metadata_says_what_the_tensors_mean(described):
     for tensor, kind in ((inputs["history"], 5), (inputs["exclude_ids"], 5), (outputs["ids"], 3)):
         (file,) = tensor.tables(6)
         assert (file.text(0), file.byte(2)) == ("items.txt", kind)
-        assert "raw item id" in file.text(1)
+        assert "raw id" in file.text(1)
     assert outputs["scores"].tables(6) == []
     for tensor in (*inputs.values(), *outputs.values()):
         assert tensor.table(3).byte(0) == 1  # plain numbers, neither image nor boxes
@@ -256,24 +255,61 @@ def test_what_does_not_fit_the_model_is_refused(plain, described, text):
         add_metadata(b"PK\3\4" + bytes(60), text)
 
 
-def test_features_are_described_with_their_vocabularies():
-    from reco_core.export.metadata import describe
-    from reco_core.export.serving import InputSpec, ServingShape
+def feature(name: str, **facts: Any) -> Any:
+    from reco_core.examples import FeatureTable
 
-    features = (
-        InputSpec("genre", "int32", (1, LENGTH, 2)),
-        InputSpec("rating", "float32", (1, LENGTH)),
-        InputSpec("age", "int32", (1, 1)),
+    return FeatureTable(name=name, values=np.zeros(1, np.int32), offsets=None, **{"length": 1, **facts})
+
+
+def test_features_are_described_with_their_vocabularies(plain):
+    from reco_core.export.metadata import describe
+    from reco_core.export.serving import InputSpec
+
+    tables = {
+        table.name: table
+        for table in (
+            feature("genre", scope="item", length=2, vocabulary=("<pad>", "<oov>", "Film\nnoir"), table_rows=3),
+            feature("rating", scope="interaction", mean=3.5),
+            feature("words", scope="item", layout="flat", length=8, vocabulary=("<pad>", "<oov>"), table_rows=2),
+            feature("age", scope="user", table_rows=100),
+        )
+    }
+    specs = tuple(
+        InputSpec(name, "float32" if table.is_float else "int32", (1, *table.window_shape(LENGTH)))
+        for name, table in tables.items()
     )
-    shape = ServingShape(ITEMS, LENGTH, 10, 0, False, features)
-    text = describe(shape, {"items": IDS, "genre": ("<pad>", "<oov>", "Drama")})
-    for name, signature in text.signatures.items():
-        assert list(signature.inputs) == ["history", "genre", "rating", "age"], name
+    text = describe(replace(plain[1], features=specs), plain[2], {**tables, "unused": feature("unused", scope="user")})
+    for signature in text.signatures.values():
+        assert [name for name in signature.inputs if name != "exclude_ids"] == ["history", *tables]
+        for spec in specs:
+            assert len(signature.inputs[spec.name].dimensions) == len(spec.shape)
     inputs = text.signatures["recommend"].inputs
-    assert (inputs["genre"].file, inputs["rating"].file, inputs["age"].file) == ("genre.txt", None, None)
-    for spec in features:
-        assert len(inputs[spec.name].dimensions) == len(spec.shape)
-    assert [(file.name, file.content()[:12]) for file in text.files] == [
-        ("items.txt", b"<pad>\nitem-1"),
-        ("genre.txt", b"<pad>\n<oov>\n"),
+    assert [inputs[name].file for name in tables] == ["genre.txt", None, "words.txt", None]
+    assert [inputs[name].bounds for name in tables] == [(0, 2), None, (0, 1), (0, 99)]
+    assert [inputs[name].dimensions[1:] for name in tables] == [
+        ("position", "value"),
+        ("position",),
+        ("value",),
+        ("value",),
     ]
+    assert "3.5 where there is none" in inputs["rating"].description
+    contents = {file.name: file.content() for file in text.files}
+    assert list(contents) == ["items.txt", "genre.txt", "words.txt"]
+    assert contents["genre.txt"] == b"<pad>\n<oov>\nFilm noir\n"  # a line for each index
+
+
+def test_tensors_with_raw_ids_have_no_vocabulary(plain):
+    from reco_core.export.metadata import describe
+
+    text = describe(plain[1], plain[2], {}, raw_ids=True)
+    recommend = text.signatures["recommend"]
+    for tensor in (recommend.inputs["history"], recommend.inputs["exclude_ids"], recommend.outputs["ids"]):
+        assert tensor.description.startswith("Raw item ids")
+        assert (tensor.file, tensor.bounds) == (None, None)
+    assert [file.name for file in text.files] == ["items.txt"]  # by which the order of `score_all` is known
+
+
+def test_the_version_is_that_of_the_bundle(described):
+    from reco_core import bundle
+
+    assert metadata(described["float32"]).text(2) == str(bundle.FORMAT_VERSION)
