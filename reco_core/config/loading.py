@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from reco_core.config import reference_layout
 from reco_core.config.models import JobConfig
 from reco_core.config.presets import PRESETS
 from reco_core.errors import ConfigInvalid, FieldError
@@ -34,11 +35,13 @@ def load(document: Mapping[str, Any]) -> JobConfig:
         base = PRESETS[preset].overrides
     merged = _merge(base, document)
     try:
-        return JobConfig.model_validate(merged)
+        config = JobConfig.model_validate(merged)
     except ValidationError as error:
         faults = _without_echoes([_field_error(fault, merged) for fault in error.errors(include_url=False)])
         summary = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults[:3])
         raise ConfigInvalid(f"the config is not valid: {summary}", faults) from None
+    reference_layout.check(config)
+    return config
 
 
 def load_file(path: Path) -> JobConfig:

@@ -27,6 +27,15 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "LSTM over the last items: the most accurate where order matters, as it mostly does.",
             {"encoder": {"type": "rnn"}, "model": {"dropout": 0.3}},
         ),
+        "reference": Preset(
+            "Files and assets that the Android app of TensorFlow's on-device recommendation example loads unchanged.",
+            {
+                "encoder": {"type": "cnn"},
+                "repeats": True,
+                "evaluation": {"protocol": "reference"},
+                "export": {"layout": "reference"},
+            },
+        ),
     }
 )
 DEFAULT_PRESET = "rnn"

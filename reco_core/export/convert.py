@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
 
 from reco_core.config import JobConfig, VariantName
-from reco_core.examples import Vocabulary
+from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.export.assets import app_items
 from reco_core.export.raw_ids import RawIdServing
+from reco_core.export.reference import ReferenceModule, ReferenceShape
 from reco_core.export.saved_model import saved
 from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
 from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
+
+_NO_FEATURES: Mapping[str, FeatureTable] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,21 @@ def export(
     folder: Path,
     reporter: Reporter | None = None,
     *,
+    features: Mapping[str, FeatureTable] = _NO_FEATURES,
     keep_saved_model: Path | None = None,
 ) -> ExportedFiles:
     """Convert `model` into `folder`/{variant}.tflite, with built-in operations only.
 
     Args:
+        features: the data's features by name, as in `Timelines.features`; the layout `reference` asks for its genres.
         keep_saved_model: where to write the SavedModel as a zip, if it is to be kept.
 
     Raises:
-        ConfigInvalid: raw ids are asked for, and they aren't whole numbers.
+        ConfigInvalid: raw ids are asked for and aren't whole numbers, or the layout can't have the features.
     """
     reporter = reporter or SilentReporter()
     folder.mkdir(parents=True, exist_ok=True)
-    shape = ServingShape.of(config, vocabulary.size)
-    module = _module(config, model, shape, vocabulary)
+    shape, module = _module(config, model, vocabulary, features)
     signatures = module.signatures()
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
     variants: dict[VariantName, ExportedVariant] = {}
@@ -70,10 +76,18 @@ def export(
     return ExportedFiles(variants, shape)
 
 
-def _module(config: JobConfig, model: DualEncoder, shape: ServingShape, vocabulary: Vocabulary) -> ServingModule:
+def _module(
+    config: JobConfig, model: DualEncoder, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]
+) -> tuple[ServingShape, ServingModule | ReferenceModule]:
+    if config.export.layout == "reference":
+        items = app_items(config, vocabulary, features)
+        genre_length = None if items.genre_input is None else items.genre_input.length
+        reference = ReferenceShape.around(ServingShape.of(config, vocabulary.size), genre_length)
+        return reference, ReferenceModule(ServingModule(model, reference), reference, items)
+    shape = ServingShape.of(config, vocabulary.size)
     if config.export.raw_ids:
-        return RawIdServing(model, shape, ItemNumbers.of(vocabulary.item_ids, "/export/ids"))
-    return ServingModule(model, shape)
+        return shape, RawIdServing(model, shape, ItemNumbers.of(vocabulary.item_ids, "/export/ids"))
+    return shape, ServingModule(model, shape)
 
 
 def _convert(saved_model: str, signatures: list[str], quantize: Callable[[Any], None]) -> bytes:
