@@ -8,11 +8,12 @@ from typing import Any
 
 from reco_core.config import JobConfig, VariantName
 from reco_core.errors import FieldError, ParityFailed, SizeBudgetImpossible
-from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, report
+from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics, report
 from reco_core.examples import ExampleSet, Split
 from reco_core.export import (
     GOLDEN_TOLERANCE,
     ExportedFiles,
+    ExportedVariant,
     Parity,
     check_parity,
     check_recommend,
@@ -21,7 +22,7 @@ from reco_core.export import (
 )
 from reco_core.inference import FileScorer
 from reco_core.progress import Reporter
-from reco_core.training import TrainedModel, available_cores, model_scorer
+from reco_core.training import TrainedModel, automatic_batch_size, available_cores, model_scorer
 
 MOST_PARITY_EXAMPLES = 10_000
 RECOMMEND_CHECKS = 1_000
@@ -124,14 +125,31 @@ def verify(
         seed=config.seed,
         bootstrap_samples=config.evaluation.bootstrap_samples,
         variants={name: _variant(files, name, rankings, parity[name]) for name in files.variants},
-        training={"epochs": trained.epochs, "best_epoch": trained.best_epoch, "examples": trained.examples},
+        training=_training(trained),
     )
+    if example_set.protocol == "reference":
+        document["original_metrics"] = _original_metrics(config, files.variants[default], example_set)
     return Assessment(
         default,
         shipped,
         {"default_variant": default, **document},
         {"tolerance": GOLDEN_TOLERANCE, "variants": {name: {"cases": golden[name]} for name in shipped}},
     )
+
+
+def _training(trained: TrainedModel) -> dict[str, int]:
+    facts = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "examples": trained.examples}
+    return facts if trained.epoch in (None, trained.best_epoch) else {**facts, "exported_epoch": trained.epoch}
+
+
+def _original_metrics(config: JobConfig, variant: ExportedVariant, example_set: ExampleSet) -> dict[str, Any]:
+    """What people who compare with the original toolkit look for, in batches as large as training's."""
+    examples = len(example_set.train)
+    batch_size = min(config.training.batch_size or automatic_batch_size(examples), examples)
+    with FileScorer(variant.path, available_cores()) as scorer:
+        return original_metrics(
+            scorer, example_set, "test", batch_size=batch_size, ks={*config.evaluation.k, 10}, seed=config.seed
+        )
 
 
 def _contradiction(

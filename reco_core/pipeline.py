@@ -14,20 +14,22 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reco_core import assessment, bundle, environment, evaluation, examples, export, model, training
-from reco_core.config import JobConfig
+from reco_core import assessment, bundle, datasets, environment, evaluation, examples, export, model, training
+from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
 from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
 from reco_core.datasets.types import Interactions
-from reco_core.examples import ExampleSet, Prepared
+from reco_core.errors import CheckpointMismatch, FieldError, Interrupted
+from reco_core.examples import Prepared
 from reco_core.measurements import Measurements
 from reco_core.progress import Reporter, SilentReporter
 
 # What a checkpoint must agree with; the rest of the config plays a part only after training.
-_TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "model", "training", "evaluation"}
+_TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "features", "model", "training", "evaluation"}
 
 
 def run(
@@ -44,8 +46,9 @@ def run(
 
     Args:
         source: the log, or its examples as `examples.prepare` makes them under the same config; the bundle is the same.
-        work: folder for checkpoints (`work`/checkpoints), for `measurements.json`, which depends on the machine and the
-            hour and is therefore no part of the bundle, and for `ranks.npz`, which no phone needs.
+        work: folder for what is no part of the bundle: `checkpoints` to resume from, `weights` to export from again
+            (best.npz, and those of the epochs that `training.keep_checkpoints` keeps), `tensorboard` where asked for,
+            `measurements.json`, which depends on the machine and the hour, and `ranks.npz`, which no phone needs.
         resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
         should_stop: asked several times a second while training.
 
@@ -61,14 +64,11 @@ def run(
     runtime = training.configure()
 
     with measured.phase("build_examples", reporter):
-        prepared = source if isinstance(source, Prepared) else examples.prepare(config, source)
-        data_hash, example_set = prepared.data_hash, prepared.example_set
-        require_budget(config, example_set.vocabulary.size)
+        prepared = _prepared(config, source, reporter)
+        example_set, data_hash = prepared.example_set, prepared.data_hash
         # time is no limit here: who starts it says how long it may take
-        limits = Limits(memory_bytes=machine_memory())
-        require_resources(config, prepared.workload, limits)
+        require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
         dual_encoder = model.build(config, example_set.vocabulary)
-        _announce(example_set, reporter)
 
     with measured.phase("train", reporter):
         trained = training.train(
@@ -77,12 +77,83 @@ def run(
             example_set,
             checkpoints=work / "checkpoints",
             identity=_identity(config, data_hash),
+            weights=training.WeightsFolder(work / "weights", config, data_hash, example_set.vocabulary.item_ids),
+            summaries=training.Summaries(work / "tensorboard") if config.training.tensorboard else None,
             resume_from=resume_from,
             reporter=reporter,
             should_stop=should_stop,
         )
         measured.training(trained)
 
+    trained = replace(trained, model=model.for_export(config, trained.model, example_set.vocabulary))
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter)
+
+
+def export_again(
+    weights: Path,
+    source: Interactions | Prepared,
+    out: Path,
+    *,
+    work: Path,
+    changes: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bundle.Manifest:
+    """Export, evaluate and verify trained weights anew; write their bundle to `out` in one atomic step.
+
+    Without changes it is, byte for byte, the bundle of the run that the weights are the best of.
+
+    Args:
+        weights: a file that a run left in its folder `weights`.
+        source: the log that they were trained on, or its examples as `examples.prepare` makes them under their config.
+        work: as in `run`; there are no checkpoints.
+        changes: fields of the config that are to differ, as `{"export": {"top_k": 20}}`; see `config.EXPORT_CHANGES`.
+        should_stop: asked between the stages.
+
+    Raises:
+        CheckpointMismatch: the file is damaged, belongs to another dataset, or its weights don't fit the model.
+        ConfigInvalid: a change isn't possible; the field is named.
+        SizeBudgetImpossible, ParityFailed, OutputExists: as in `run`.
+        Interrupted: `should_stop` said so.
+    """
+    reporter = reporter or SilentReporter()
+    bundle.require_free(out)
+    measured = Measurements()
+    runtime = training.configure()
+
+    with measured.phase("build_examples", reporter):
+        given = training.read_weights(weights)
+        config = with_changes(given.info.config, changes or {}, EXPORT_CHANGES)
+        _require_same_data(given, source)
+        prepared = _prepared(config, source, reporter)
+        vocabulary = prepared.example_set.vocabulary
+        if vocabulary.item_ids != given.item_ids:
+            raise CheckpointMismatch(
+                f"{weights.name} has {len(given.item_ids) - 1:,} items in another order than this version gives them; "
+                "export with the version that trained, or train again"
+            )
+        dual_encoder = model.build(model.config_for_export(config), vocabulary)
+        training.assign_weights(dual_encoder, given)
+
+    if should_stop():
+        raise Interrupted("stopped before the export; nothing was written")
+    trained = training.restored(dual_encoder, given.info, len(prepared.example_set.train))
+    measured.training(trained)
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter)
+
+
+def _deliver(
+    config: JobConfig,
+    trained: training.TrainedModel,
+    prepared: Prepared,
+    out: Path,
+    work: Path,
+    runtime: training.Runtime,
+    measured: Measurements,
+    reporter: Reporter,
+) -> bundle.Manifest:
+    """Stages 5 to 7; `trained.model` reads as many interactions as the files are to read."""
+    example_set, data_hash = prepared.example_set, prepared.data_hash
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
         with measured.phase("export", reporter):
             files = export.export(
@@ -128,6 +199,28 @@ def run(
     return manifest
 
 
+def _prepared(config: JobConfig, source: Interactions | Prepared, reporter: Reporter) -> Prepared:
+    prepared = source if isinstance(source, Prepared) else examples.prepare(config, source)
+    example_set = prepared.example_set
+    require_budget(config, example_set.vocabulary.size)
+    reporter.log(
+        f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
+        f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
+    )
+    return prepared
+
+
+def _require_same_data(given: training.ModelWeights, source: Interactions | Prepared) -> None:
+    found = source.data_hash if isinstance(source, Prepared) else datasets.content_hash(source)
+    wanted = given.info.data_hash
+    if found != wanted:
+        detail = (
+            f"the weights were trained on the dataset with content hash {wanted[:12]}..., and this one has "
+            f"{found[:12]}...; give the log that they were trained on"
+        )
+        raise CheckpointMismatch(detail, [FieldError("/data_hash", "checkpoint_mismatch", detail)])
+
+
 def _identity(config: JobConfig, data_hash: str) -> str:
     document: dict[str, Any] = {
         "config": config.model_dump(mode="json", include=_TRAINING_FIELDS),
@@ -135,10 +228,3 @@ def _identity(config: JobConfig, data_hash: str) -> str:
         "packages": environment.packages(),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _announce(example_set: ExampleSet, reporter: Reporter) -> None:
-    reporter.log(
-        f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
-        f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
-    )

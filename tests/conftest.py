@@ -12,7 +12,15 @@ import pytest
 from reco_core.config import JobConfig, load
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 
-PIPELINE = ("model", "training", "export", "test_bundle.py", "test_run.py", "test_recommending.py")
+PIPELINE = (
+    "model",
+    "training",
+    "export",
+    "test_bundle.py",
+    "test_run.py",
+    "test_recommending.py",
+    "test_export_again.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@
 command line.
 """
 
+from reco_core.config.changes import EVALUATION_CHANGES, EXPORT_CHANGES, with_changes
 from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Rnn
 from reco_core.config.features import (
     ActivityGroup,
@@ -29,6 +30,8 @@ from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
 
 __all__ = [
     "DEFAULT_PRESET",
+    "EVALUATION_CHANGES",
+    "EXPORT_CHANGES",
     "PRESETS",
     "ActivityGroup",
     "Bow",
@@ -53,4 +56,5 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "with_changes",
 ]

@@ -5,6 +5,7 @@ from reco_core.evaluation.compare import Comparison, compare, compare_ranks
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
 from reco_core.evaluation.lists import overlap
+from reco_core.evaluation.original import original_metrics
 from reco_core.evaluation.ranking import Ranks, mask_scores, rank_labels, top_items
 from reco_core.evaluation.ranks_file import RanksFile, read_ranks, write_ranks
 from reco_core.evaluation.report import report
@@ -23,6 +24,7 @@ __all__ = [
     "compare_ranks",
     "evaluate",
     "mask_scores",
+    "original_metrics",
     "overlap",
     "rank_labels",
     "read_ranks",

@@ -25,6 +25,7 @@ from reco_core.training.kept import WeightsFolder
 from reco_core.training.optimizer import build_optimizer
 from reco_core.training.steps import CompiledSteps
 from reco_core.training.summaries import Point, Summaries
+from reco_core.training.weights import WeightsInfo
 
 MOST_VALIDATION_EXAMPLES = 10_000
 
@@ -40,6 +41,19 @@ class TrainedModel:
     examples: int
     examples_per_second: float | None  # of this process's own epochs; None when training was already complete
     epoch: int | None = None  # another epoch than the best, if the weights are its
+
+
+def restored(model: DualEncoder, info: WeightsInfo, examples: int) -> TrainedModel:
+    """A model that was given the weights that `info` describes; its training set had `examples` examples."""
+    return TrainedModel(
+        model=model,
+        epochs=info.epochs,
+        best_epoch=info.best_epoch,
+        validation_ndcg=info.metrics["ndcg@10"],
+        examples=examples,
+        examples_per_second=None,
+        epoch=info.epoch,
+    )
 
 
 def model_scorer(model: DualEncoder) -> Scorer:

@@ -1,0 +1,186 @@
+"""Bundles made again from weights, without training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
+from reco_core.datasets.types import Interactions
+from reco_core.errors import CheckpointMismatch, ConfigInvalid, Interrupted, OutputExists
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class Made(NamedTuple):
+    config: JobConfig
+    log: Interactions
+    bundle: Path
+    work: Path
+
+
+@pytest.fixture(scope="session")
+def made_with_weights(tensorflow_runtime, make_planted, make_config, tmp_path_factory) -> Made:
+    """A run that kept the weights of its newest two epochs of four."""
+    from reco_core import pipeline
+
+    folder = tmp_path_factory.mktemp("weights")
+    config = make_config(
+        "cnn", training={"max_epochs": 4, "keep_checkpoints": 2}, export={"variants": ["float32", "float16"]}
+    )
+    log = make_planted(31, users=120, items=40)
+    pipeline.run(config, log, folder / "bundle", work=folder)
+    return Made(config, log, folder / "bundle", folder)
+
+
+@pytest.fixture
+def again(made_with_weights, tmp_path):
+    from reco_core import pipeline
+
+    def export(changes=None, *, weights="best.npz", log=None, **options):
+        path = weights if isinstance(weights, Path) else made_with_weights.work / "weights" / weights
+        out = tmp_path / "out"
+        pipeline.export_again(path, log or made_with_weights.log, out, work=tmp_path, changes=changes, **options)
+        return out
+
+    return export
+
+
+def test_the_run_leaves_the_best_weights_and_the_newest(made_with_weights):
+    names = sorted(path.name for path in (made_with_weights.work / "weights").iterdir())
+    assert names == ["best.npz", "epoch-00003.npz", "epoch-00004.npz"]
+
+
+@pytest.mark.slow
+def test_without_changes_it_is_the_same_bundle_byte_for_byte(made_with_weights, again, tmp_path):
+    out = again()
+    assert tree(out) == tree(made_with_weights.bundle)
+    assert (tmp_path / "ranks.npz").read_bytes() == (made_with_weights.work / "ranks.npz").read_bytes()
+    assert set(read(tmp_path / "measurements.json")["phases"]) == {"build_examples", "export", "evaluate", "verify"}
+
+
+@pytest.mark.slow
+def test_top_k_history_length_and_variants_are_chosen_anew(made_with_weights, again):
+    from reco_core.inference import Recommender
+
+    changes = {"export": {"top_k": 7, "history_length": 3, "variants": ["float16"]}, "evaluation": {"k": [3]}}
+    out = again(changes)
+    manifest, report = read(out / "manifest.json"), read(out / "report.json")
+    recommend = manifest["signatures"]["recommend"]
+    assert (recommend["top_k"], recommend["history_length"]) == (7, 3)
+    assert (manifest["config"]["export"]["top_k"], manifest["config"]["examples"]["max_history_length"]) == (7, 6)
+    assert "recall@3" in report["test"]
+    assert "recall@5" not in report["test"]
+    assert sorted(path.stem for path in (out / "variants").iterdir()) == ["float16", "float32"]
+    short, whole = Recommender(out / "model.tflite"), Recommender(made_with_weights.bundle / "model.tflite")
+    history = np.array([5, 2, 9], np.int32)
+    assert short.history_length == 3
+    ids, scores = short.recommend(history)
+    assert len(ids) == 7
+    expected, expected_scores = whole.recommend(history)
+    assert ids.tolist() == expected[:7].tolist()
+    assert scores == pytest.approx(expected_scores[:7], abs=1e-5)
+    # only the newest three count
+    longer, _ = short.recommend(np.array([7, 7, 5, 2, 9], np.int32))
+    assert longer.tolist() == ids.tolist()
+
+
+@pytest.mark.slow
+def test_weights_of_another_epoch_say_so(again, made_with_weights):
+    changes = {"export": {"variants": ["float32"], "default_variant": "float32"}}
+    training = read(again(changes, weights="epoch-00003.npz") / "report.json")["training"]
+    best = read(made_with_weights.bundle / "report.json")["training"]["best_epoch"]
+    assert training["epochs"] == 3
+    assert training.get("exported_epoch") == (None if training["best_epoch"] == 3 else 3)
+    assert best in (3, 4) or training["best_epoch"] == best
+
+
+def test_another_dataset_is_refused(again, make_planted):
+    with pytest.raises(CheckpointMismatch, match="were trained on the dataset") as caught:
+        again(log=make_planted(32, users=120, items=40))
+    assert caught.value.errors[0].pointer == "/data_hash"
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer", "code"),
+    [
+        ({"model": {"embedding_dim": 4}}, "/model", "not_changeable"),
+        ({"evaluation": {"protocol": "reference"}}, "/evaluation/protocol", "not_changeable"),
+        ({"export": {"topk": 4}}, "/export/topk", "unknown_field"),
+        ({"export": {"top_k": 0}}, "/export/top_k", "greater_than_equal"),
+    ],
+)
+def test_what_can_not_be_changed_is_named(again, changes, pointer, code):
+    with pytest.raises(ConfigInvalid) as caught:
+        again(changes)
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [(pointer, code)]
+
+
+def test_a_history_shorter_than_the_kernel_is_refused(again):
+    with pytest.raises(ConfigInvalid, match=r"kernel_size 3 is wider than export\.history_length 2"):
+        again({"export": {"history_length": 2}})
+
+
+def test_other_weights_are_named(again, made_with_weights, tmp_path):
+    from dataclasses import replace
+
+    from reco_core.training import read_weights, write_weights
+
+    whole = read_weights(made_with_weights.work / "weights" / "best.npz")
+    path = tmp_path / "other.npz"
+    write_weights(path, replace(whole, arrays=(whole.arrays[0][:, :-1], *whole.arrays[1:])))
+    with pytest.raises(CheckpointMismatch, match=r"the weight \S*embeddings has the shape \(40, 7\)") as caught:
+        again(weights=path)
+    assert caught.value.errors[0].pointer == f"/weights/{whole.names[0]}"
+    write_weights(path, replace(whole, arrays=whole.arrays[1:], names=whole.names[1:]))
+    with pytest.raises(CheckpointMismatch, match=f"the weight {whole.names[0]} is missing"):
+        again(weights=path)
+    write_weights(path, replace(whole, item_ids=(whole.item_ids[0], *reversed(whole.item_ids[1:]))))
+    with pytest.raises(CheckpointMismatch, match="another order"):
+        again(weights=path)
+
+
+def test_a_damaged_file_is_refused(again, made_with_weights, tmp_path):
+    content = (made_with_weights.work / "weights" / "best.npz").read_bytes()
+    path = tmp_path / "cut.npz"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointMismatch, match=r"cut\.npz is not a readable file of weights"):
+        again(weights=path)
+
+
+def test_a_taken_folder_is_left_alone_and_a_stop_leaves_nothing(again, tmp_path):
+    with pytest.raises(Interrupted):
+        again(should_stop=lambda: True)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(OutputExists):
+        again()
+
+
+@pytest.mark.slow
+def test_the_run_itself_exports_the_history_length_that_is_asked_for(made_with_weights, again, tmp_path):
+    from reco_core import pipeline
+
+    changes = {"export": {"variants": ["float32"], "default_variant": "float32", "history_length": 4}}
+    exported = again(changes)
+    config = with_changes(made_with_weights.config, changes, EXPORT_CHANGES)
+    work = tmp_path / "work"
+    work.mkdir()
+    pipeline.run(config, made_with_weights.log, tmp_path / "run", work=work)
+    assert tree(tmp_path / "run") == tree(exported)
