@@ -61,12 +61,14 @@ def put_data(draft: Draft, given: Given) -> None:
         )
 
 
-def put_tfrecords(draft: Draft, given: Given, layout: str) -> None:
-    """TFRecord files, where a flag that only they have was given."""
+def put_tfrecords(draft: Draft, given: Given, layout: str, genres: int | None = None) -> None:
+    """TFRecord files, where a flag that only they have was given; `genres` is how many of them the model reads."""
     names = [name for name in ("build_movie_vocab", "build_vocabs", "max_context_movie_genre_length") if name in given]
     if not names:
         return
     draft.put("examples.tfrecord.layout", layout, given.place(names[-1]))
+    if genres is not None:
+        draft.put("examples.tfrecord.max_genre_length", genres)
     for name in names:
         draft.put(FLAGS[name].becomes, given.get(name), given.place(name))
     draft.change(

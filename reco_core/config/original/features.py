@@ -90,7 +90,8 @@ def fits_the_app(config: InputConfig, ids: Ids) -> bool:
     if config.global_groups or ids.feature.name != MOVIE_IDS or ids.feature.vocab_name or len(ids.group.features) > 1:
         return False
     others = [group.features for group in config.activity_groups if group is not ids.group]
-    return not others or (len(others) == 1 and [one.name for one in others[0]] == [GENRES])
+    known = [(GENRES, "string")]
+    return not others or (len(others) == 1 and [(one.name, one.kind) for one in others[0]] == known)
 
 
 def _activity_group(

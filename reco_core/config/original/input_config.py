@@ -42,7 +42,8 @@ def convert_input_config(text: str, flags: Mapping[str, str]) -> Conversion:
         draft.put("model.hidden_layers", given.get("hidden_layer_dims"), given.place("hidden_layer_dims"))
     common.put_model(draft, {group.encoder for group in (*config.activity_groups, *config.global_groups)})
     common.put_data(draft, given)
-    common.put_tfrecords(draft, given, "original")
+    genres = _genres(config)
+    common.put_tfrecords(draft, given, "original", genres.length if genres is not None else None)
     common.put_training(draft, given)
     common.put_evaluation(draft, given, None, DEFAULT_PREDICTIONS)
     if "num_predictions" not in given:
@@ -60,8 +61,8 @@ def _check_flags(config: InputConfig, ids: Ids, given: Given, draft: Draft) -> N
     lengths: list[tuple[str, OriginalFeature]] = [
         (name, ids.feature) for name in ("max_context_length", "max_history_length")
     ]
-    genres = [one for group in config.activity_groups for one in group.features if one.name == GENRES]
-    lengths += [("max_context_movie_genre_length", feature) for feature in genres[:1]]
+    if (genres := _genres(config)) is not None:
+        lengths.append(("max_context_movie_genre_length", genres))
     for name, feature in lengths:
         if name in given and feature.length and given.get(name) != feature.length:
             detail = f"{given.get(name)}, but {feature.path}.feature_length is {feature.length}; make them equal"
@@ -69,6 +70,10 @@ def _check_flags(config: InputConfig, ids: Ids, given: Given, draft: Draft) -> N
     if "encoder_type" in given and given.get("encoder_type") != ids.group.encoder:
         detail = f"{given.get('encoder_type')}, but {ids.group.path}.encoder_type is {ids.group.encoder}; leave it out"
         draft.fault(given.place("encoder_type"), "contradiction", detail)
+
+
+def _genres(config: InputConfig) -> OriginalFeature | None:
+    return next((one for group in config.activity_groups for one in group.features if one.name == GENRES), None)
 
 
 def _parameters(draft: Draft, config: InputConfig, given: Given, dim: int) -> EncoderParameters:

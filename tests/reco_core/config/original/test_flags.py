@@ -81,6 +81,12 @@ def test_a_learning_rate_comes_with_its_optimizer_and_without_a_schedule() -> No
     assert (unsaid.optimizer, unsaid.learning_rate) == ("adamw", 0.004)
 
 
+def test_tfrecords_hold_as_many_genres_as_the_model_reads() -> None:
+    config = load(convert_input_config(WITH_GENRES, {"build_vocabs": "true"}).config)
+    assert config.examples.tfrecord is not None
+    assert config.examples.tfrecord.max_genre_length == 32
+
+
 def test_no_tfrecords_without_a_flag_that_only_they_have() -> None:
     assert load(convert_input_config(IDS_ONLY, {"min_rating": "3"}).config).examples.tfrecord is None
 

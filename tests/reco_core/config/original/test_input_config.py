@@ -85,6 +85,7 @@ def test_the_example_of_the_original() -> None:
         (IDS_ONLY, "reference", None),
         (group(IDS) + group(GENRES) + LABEL, "reference", None),
         (group(IDS, RATING) + LABEL, "default", "raw"),
+        (group(IDS) + group(GENRES.replace("STRING", "INT")) + LABEL, "default", "raw"),
         (group(IDS) + group(GENRES) + group(YEAR) + LABEL, "default", "raw"),
         (group(IDS) + group(AGE, kind="global") + LABEL, "default", "raw"),
         # with a vocabulary, line numbers stand in the original's tensors, as indices do in ours
