@@ -6,8 +6,6 @@ names the size and checksum of every other file. Columns are mapped into memory 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,14 +15,14 @@ from reco_core import datasets
 from reco_core.config import JobConfig
 from reco_core.config.estimate import Workload
 from reco_core.config.estimate.workload import Lengths
+from reco_core.config.example_key import FORMAT_VERSION
+from reco_core.config.example_key import cache_key as cache_key
 from reco_core.datasets.types import Interactions
 from reco_core.errors import ExamplesUnreadable
 from reco_core.examples import columns
 from reco_core.examples.generate import generate
 from reco_core.examples.types import ExampleSet
 from reco_core.examples.workload import measured_workload
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -48,27 +46,6 @@ def prepare(config: JobConfig, interactions: Interactions) -> Prepared:
         data_hash=datasets.content_hash(interactions),
         workload=measured_workload(config, interactions, example_set),
     )
-
-
-def cache_key(config: JobConfig, data_hash: str) -> str:
-    """64 hex digits that two jobs share exactly where `prepare` gives them the same; costs nothing but a hash."""
-    protocol = config.evaluation.protocol
-    examples: dict[str, Any] = {
-        "min_timeline_length": config.min_timeline_length,
-        "min_rating": config.examples.min_rating,
-    }
-    if protocol == "reference":  # the only one that draws lots
-        examples |= {"train_data_fraction": config.examples.train_data_fraction, "seed": config.seed}
-    document = {
-        "version": FORMAT_VERSION,
-        "data_hash": data_hash,
-        "protocol": protocol,
-        "repeats": config.repeats,
-        "examples": examples,
-        "features": config.features.model_dump(mode="json"),
-        "item_attribute": config.model.item_attribute,  # part of the workload
-    }
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def store_prepared(prepared: Prepared, folder: Path) -> None:
