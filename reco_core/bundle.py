@@ -40,12 +40,14 @@ def write(
     report: Mapping[str, Any],
     golden: Mapping[str, Any],
     details: Mapping[str, Any],
+    assets: Path | None = None,
 ) -> Manifest:
     """Write the bundle to `folder` in one atomic step: a reader sees all of it or nothing.
 
     Args:
         variants: file of each variant; all of them are copied, `default_variant` also as model.tflite.
         details: further fields of the manifest (signatures, config, versions, ...).
+        assets: a folder of files for an app, which goes into the bundle as `assets`.
 
     Raises:
         OutputExists: `folder` is there already and is not empty.
@@ -59,6 +61,8 @@ def write(
     for name, path in variants.items():
         shutil.copyfile(path, temporary / "variants" / f"{name}.tflite")
     shutil.copyfile(variants[default_variant], temporary / "model.tflite")
+    if assets is not None:
+        shutil.copytree(assets, temporary / "assets")
     _write_vocabularies(temporary, vocabulary)
     _write_json(temporary / "report.json", report)
     _write_json(temporary / "golden.json", golden)

@@ -23,10 +23,7 @@ from reco_core.config.reference_layout import genre_feature
 from reco_core.errors import ConfigInvalid, FieldError
 from reco_core.examples import FeatureTable, Vocabulary
 from reco_core.item_numbers import ItemNumbers
-
-SIGNATURE = "serving_default"
-MOVIES, GENRES = "context_movie_id", "context_movie_genre"
-IDS, SCORES = "top_prediction_ids", "top_prediction_scores"
+from reco_core.tensor_forms import GENRES, MOVIES, SERVING_DEFAULT, TOP_IDS, TOP_SCORES, ReferenceForm
 
 CONFIG_FILE = "config.json"
 MOVIE_FILE = "sorted_movie_vocab.json"
@@ -54,6 +51,13 @@ class AppItems:
     numbers: ItemNumbers
     genres: tuple[tuple[str, ...], ...]
     genre_input: GenreInput | None
+
+    @property
+    def form(self) -> ReferenceForm:
+        """How a file says it."""
+        if self.genre_input is None:
+            return ReferenceForm(self.numbers)
+        return ReferenceForm(self.numbers, self.genre_input.name, self.genre_input.indices)
 
 
 def app_items(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]) -> AppItems:
@@ -101,8 +105,8 @@ def write_assets(folder: Path, config: JobConfig, vocabulary: Vocabulary, items:
     folder.mkdir(parents=True)
     binding = _binding(model)
     lengths = {name: length for name, (_, length) in binding.inputs.items()}
-    ids, outputs = binding.outputs[IDS]
-    scores, _ = binding.outputs[SCORES]
+    ids, outputs = binding.outputs[TOP_IDS]
+    scores, _ = binding.outputs[TOP_SCORES]
     name = model_file_name(config, [lengths[tensor] for tensor in _FEATURE_NAMES if tensor in lengths], outputs)
     (folder / name).write_bytes(model.read_bytes())
     document = {
@@ -146,9 +150,9 @@ def _signature(path: Path) -> Any:
     """The app's signature; what runs by position is the first graph, so it must be that graph's."""
     model = schema.Model.GetRootAs(path.read_bytes())
     signatures = [model.SignatureDefs(index) for index in range(model.SignatureDefsLength())]
-    found = next(signature for signature in signatures if signature.SignatureKey() == SIGNATURE.encode())
+    found = next(signature for signature in signatures if signature.SignatureKey() == SERVING_DEFAULT.encode())
     if found.SubgraphIndex() != 0:
-        raise RuntimeError(f"{SIGNATURE} is not the first graph of {path.name}")
+        raise RuntimeError(f"{SERVING_DEFAULT} is not the first graph of {path.name}")
     return found
 
 

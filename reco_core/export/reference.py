@@ -12,12 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from reco_core.export.assets import GENRES, IDS, MOVIES, SCORES, SIGNATURE, AppItems
+from reco_core.export.assets import AppItems
 from reco_core.export.raw_ids import RawIds, packing
 from reco_core.export.serving import InputSpec, ServingModule, ServingShape
-
-# The converter orders graphs by the names of their signatures, and the app runs the first: this one comes after it.
-SCORE_ALL = "serving_score_all"
+from reco_core.tensor_forms import GENRES, MOVIES, SERVING_DEFAULT, SERVING_SCORE_ALL, TOP_IDS, TOP_SCORES
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,11 @@ class ReferenceShape(ServingShape):
         """The signatures as the manifest states them."""
         inputs = {name: spec.as_dict() for name, spec in self.app_inputs.items()}
         return {
-            SIGNATURE: {
+            SERVING_DEFAULT: {
                 "inputs": inputs,
                 "outputs": {
-                    IDS: {"dtype": "int32", "shape": [self.top_k]},
-                    SCORES: {"dtype": "float32", "shape": [self.top_k]},
+                    TOP_IDS: {"dtype": "int32", "shape": [self.top_k]},
+                    TOP_SCORES: {"dtype": "float32", "shape": [self.top_k]},
                 },
                 "history_length": self.history_length,
                 "top_k": self.top_k,
@@ -53,7 +51,7 @@ class ReferenceShape(ServingShape):
                 "repeats": self.repeats,
                 "empty_slot": {"id": 0, "score": 0.0},
             },
-            SCORE_ALL: {
+            SERVING_SCORE_ALL: {
                 "inputs": inputs,
                 "outputs": {"scores": {"dtype": "float32", "shape": [self.items]}},
             },
@@ -74,13 +72,13 @@ class ReferenceModule(tf.Module):
     def signatures(self) -> Mapping[str, Any]:
         """Concrete functions by name."""
         specs = {name: spec.tensor_spec() for name, spec in self._shape.app_inputs.items()}
-        functions = {SIGNATURE: self.serving_default, SCORE_ALL: self.score_all}
+        functions = {SERVING_DEFAULT: self.serving_default, SERVING_SCORE_ALL: self.score_all}
         return {name: tf.function(function).get_concrete_function(**specs) for name, function in functions.items()}
 
     def serving_default(self, **inputs: Any) -> dict[str, Any]:
         """`app_inputs` -> raw ids int32 [K], best first, and the sigmoid of their scores, float32 [K]."""
         found = self.serving.recommend(**self._indexed(inputs))
-        return {IDS: self.ids.raw(found["ids"][0]), SCORES: tf.sigmoid(found["scores"][0])}
+        return {TOP_IDS: self.ids.raw(found["ids"][0]), TOP_SCORES: tf.sigmoid(found["scores"][0])}
 
     def score_all(self, **inputs: Any) -> dict[str, Any]:
         """`app_inputs` -> `scores` float32 [V] in index order, before the sigmoid, nothing excluded."""
