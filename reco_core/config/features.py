@@ -79,6 +79,12 @@ class FloatFeature(_Feature):
 
     type: Literal["float"] = "float"
 
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        if self.layout == "aligned" and self.length not in (None, 1):
+            raise ValueError("a float feature has one value per interaction or user; leave length out")
+        return self
+
 
 Feature = IntFeature | StringFeature | FloatFeature
 FeatureConfig = Annotated[Feature, Field(discriminator="type")]
@@ -104,9 +110,9 @@ class GlobalGroup(Section):
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
-        lengths = {feature.name: feature.length for feature in self.features if feature.length is not None}
+        lengths = {feature.name: feature.length for feature in self.features if feature.length not in (None, 1)}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"features of a group must have the same length, found {_pairs(lengths)}")
+            raise ValueError(f"features of a group must have the same length or 1, found {_pairs(lengths)}")
         for feature in self.features:
             if feature.layout == "flat":
                 raise ValueError(f"feature {feature.name!r}: `flat` is for activity groups; leave layout out")

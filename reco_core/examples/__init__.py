@@ -1,5 +1,7 @@
 """Stage 2 of 7: interactions -> timelines, split, vocabulary."""
 
+from reco_core.examples.feature_windows import feature_windows
+from reco_core.examples.features import resolve
 from reco_core.examples.generate import generate
 from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
 from reco_core.examples.types import (
@@ -25,9 +27,11 @@ __all__ = [
     "Timelines",
     "Vocabulary",
     "cache_key",
+    "feature_windows",
     "generate",
     "measured_workload",
     "prepare",
+    "resolve",
     "restore_prepared",
     "seen_pairs",
     "store_prepared",

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from reco_core.config import FeaturesConfig
 from reco_core.errors import ExamplesUnreadable
 from reco_core.examples.types import Examples, ExampleSet, FeatureTable, ItemAttribute, Timelines, Vocabulary
 
@@ -59,6 +60,7 @@ def write(folder: Path, version: int, meta: Mapping[str, Any], example_set: Exam
             }
             for name, table in example_set.timelines.features.items()
         ],
+        "feature_groups": example_set.features.model_dump(mode="json"),
         "shared": shared,
         "files": {path.name: _describe(path) for path in _files(folder)},
     }
@@ -188,6 +190,7 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         **{name: Examples(files.column(f"{name}.users"), files.column(f"{name}.labels")) for name in _SPLITS},
         in_training=files.column("in_training"),
         dropped_users=meta["dropped_users"],
+        features=FeaturesConfig.model_validate(meta["feature_groups"]),
     )
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
 from reco_core.errors import DatasetTooSmall
+from reco_core.examples.feature_tables import encode
+from reco_core.examples.features import resolve
 from reco_core.examples.split import SplitResult, leave_one_out, reference
 from reco_core.examples.timelines import RawTimelines, build_timelines, first_occurrences
 from reco_core.examples.types import Examples, ExampleSet, Timelines
@@ -18,7 +20,9 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
 
     Raises:
         DatasetTooSmall: nothing is left to train or to evaluate on.
+        ConfigInvalid: a feature's column is missing, of another type, or holds nothing to learn from.
     """
+    features = resolve(config.features, interactions, item_attribute=config.model.item_attribute)
     raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
     split = _split(config, raw)
@@ -38,6 +42,7 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
         seen_items=items if raw.seen_codes is raw.codes else index[raw.seen_codes],
         seen_before=raw.seen_before,
         user_ids=_user_ids(interactions, raw),
+        features=encode(features, interactions, raw, index=index, items=vocabulary.size, in_training=split.in_training),
     )
     return ExampleSet(
         protocol=config.evaluation.protocol,
@@ -48,6 +53,7 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
         test=split.test,
         in_training=split.in_training,
         dropped_users=raw.dropped_users,
+        features=features,
     )
 
 

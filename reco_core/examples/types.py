@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reco_core.config import FeaturesConfig
+
 Split = Literal["train", "validation", "test"]
 
 # user 7's timeline starts at offsets[7] and ends before offsets[8]; items are vocabulary indices from 1
@@ -137,6 +139,7 @@ class ExampleSet:
     test: Examples
     in_training: NDArray[np.bool_]  # [interactions]
     dropped_users: int  # users with timelines shorter than `min_timeline_length`
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)  # resolved: which group reads which feature
 
     def split(self, name: Split) -> Examples:
         """The examples of one split."""

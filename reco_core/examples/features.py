@@ -1,0 +1,203 @@
+"""Which columns the model reads as features: what the config names, checked, or what the dataset has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeVar
+
+import polars as pl
+
+from reco_core.config import (
+    ActivityGroup,
+    FeaturesConfig,
+    FloatFeature,
+    GlobalGroup,
+    IntFeature,
+    StringFeature,
+)
+from reco_core.config.features import RESERVED_NAMES, Feature
+from reco_core.datasets.feature_columns import RATING, available, column
+from reco_core.datasets.types import Interactions
+from reco_core.errors import ConfigInvalid, FieldError
+
+Scope = Literal["item", "user", "interaction"]
+MOST_LIST_VALUES = 8  # of a list per interaction or user, where the config says nothing
+_ACTIVITY_SCOPES: tuple[Scope, ...] = ("interaction", "item")
+_MOST_FEATURES = 32  # of a group, as the config has it
+_Group = TypeVar("_Group", ActivityGroup, GlobalGroup)
+
+
+def resolve(
+    features: FeaturesConfig, interactions: Interactions, *, item_attribute: str | None = "auto"
+) -> FeaturesConfig:
+    """`features` with every choice made for this dataset: names of columns, lengths, and what `automatic` stands for.
+
+    Args:
+        item_attribute: `model.item_attribute`; `automatic` leaves out what the item embedding holds already.
+
+    Raises:
+        ConfigInvalid: a column that the data lack, one of the wrong type, or one without a value.
+    """
+    if features.automatic:
+        features = _automatic(interactions, item_attribute)
+    if not any(True for _ in features.every()):
+        return features
+    return FeaturesConfig(
+        history=tuple(
+            _with_lengths(features.history, interactions, _ACTIVITY_SCOPES, "/features/history", together=False)
+        ),
+        activity_groups=tuple(
+            ActivityGroup(
+                features=tuple(_with_lengths(group.features, interactions, _ACTIVITY_SCOPES, pointer, together=False)),
+                encoder=group.encoder,
+            )
+            for group, pointer in _groups(features.activity_groups, "activity_groups")
+        ),
+        global_groups=tuple(
+            GlobalGroup(
+                features=tuple(_with_lengths(group.features, interactions, ("user",), pointer, together=True)),
+                encoder=group.encoder,
+            )
+            for group, pointer in _groups(features.global_groups, "global_groups")
+        ),
+    )
+
+
+def placed(features: FeaturesConfig) -> Iterator[tuple[Feature, str, tuple[Scope, ...]]]:
+    """Each feature with its JSON pointer and the scopes that its column is looked up in, in this order."""
+    for number, feature in enumerate(features.history):
+        yield feature, f"/features/history/{number}", _ACTIVITY_SCOPES
+    for group, pointer in _groups(features.activity_groups, "activity_groups"):
+        for number, feature in enumerate(group.features):
+            yield feature, f"{pointer}/{number}", _ACTIVITY_SCOPES
+    for user, pointer in _groups(features.global_groups, "global_groups"):
+        for number, feature in enumerate(user.features):
+            yield feature, f"{pointer}/{number}", ("user",)
+
+
+def find_column(
+    feature: Feature, interactions: Interactions, scopes: Sequence[Scope], pointer: str
+) -> tuple[Scope, pl.Series]:
+    """The feature's column and where it stands.
+
+    Raises:
+        ConfigInvalid: there is none, or not of a type that the feature can have.
+    """
+    name = feature.source_column
+    for scope in scopes:
+        found = column(interactions, scope, name)
+        if found is not None:
+            _require_type(feature, found, pointer)
+            if found.null_count() == len(found):
+                raise fault(pointer, "no_values", f"the column {name!r} holds no value; leave the feature out")
+            return scope, found
+    there = available(interactions)
+    where = {"interaction": "the log", "item": "the item table", "user": "the user table"}
+    known = "; ".join(f"{where[scope]} has {', '.join(there[scope]) or 'no further column'}" for scope in scopes)
+    raise fault(pointer, "unknown_column", f"no column {name!r} to read the feature {feature.name!r} from: {known}")
+
+
+def fault(pointer: str, code: str, detail: str) -> ConfigInvalid:
+    """The error for the feature at `pointer`."""
+    return ConfigInvalid(detail, [FieldError(f"{pointer}/column", code, detail)])
+
+
+def _groups(groups: Sequence[_Group], kind: str) -> Iterator[tuple[_Group, str]]:
+    for number, group in enumerate(groups):
+        yield group, f"/features/{kind}/{number}/features"
+
+
+def _require_type(feature: Feature, found: pl.Series, pointer: str) -> None:
+    listed = isinstance(found.dtype, pl.List)
+    inner = found.dtype.inner if isinstance(found.dtype, pl.List) else found.dtype
+    holds = "whole numbers" if inner == pl.Int64 else "fractions" if inner == pl.Float64 else "text"
+    fits = {
+        "int": inner == pl.Int64,
+        "string": inner in (pl.String, pl.Int64),
+        "float": inner in (pl.Int64, pl.Float64) and not listed,
+    }
+    if not fits[feature.type]:
+        holds = f"lists of {holds}" if listed else holds
+        able = ", ".join(name for name, fit in fits.items() if fit)
+        remedy = f"type {able} can read it" if able else "no feature can read it"
+        detail = f"the feature {feature.name!r} is {feature.type}, but its column holds {holds}; {remedy}"
+        raise fault(pointer, "wrong_column_type", detail)
+
+
+def _with_lengths(
+    features: Sequence[Feature],
+    interactions: Interactions,
+    scopes: Sequence[Scope],
+    pointer: str,
+    *,
+    together: bool,
+) -> Iterator[Feature]:
+    """The features with `column` and `length` filled in; `together`: lists of one group share the longest's length."""
+    lengths: list[int] = []
+    for number, feature in enumerate(features):
+        _, found = find_column(feature, interactions, scopes, f"{pointer}/{number}")
+        lengths.append(feature.flat_length if feature.layout == "flat" else feature.length or _longest(found))
+    longest = max(lengths, default=1)
+    given = [feature.length for feature in features if feature.length not in (None, 1)]
+    shared = given[0] if given else longest
+    for feature, length in zip(features, lengths, strict=True):
+        own = shared if together and length > 1 else length
+        yield feature.model_copy(update={"column": feature.source_column, "length": own})
+
+
+def _longest(found: pl.Series) -> int:
+    if not isinstance(found.dtype, pl.List):
+        return 1
+    longest = found.list.len().max()
+    return min(MOST_LIST_VALUES, max(1, int(longest) if isinstance(longest, int) else 1))
+
+
+def _automatic(interactions: Interactions, item_attribute: str | None) -> FeaturesConfig:
+    there = available(interactions)
+    table = interactions.item_table
+    folded = table.attribute_name if table is not None and item_attribute is not None else None
+    taken: set[str] = set()
+    history = [_chosen(interactions, "interaction", RATING, taken)] if RATING in there["interaction"] else []
+    history += [_chosen(interactions, "item", name, taken) for name in there["item"] if name != folded]
+    users = [_chosen(interactions, "user", name, taken) for name in there["user"]]
+    of_users = tuple(feature for feature in users if feature is not None)[:_MOST_FEATURES]
+    return FeaturesConfig(
+        history=tuple(feature for feature in history if feature is not None)[:_MOST_FEATURES],
+        global_groups=(GlobalGroup(features=of_users),) if of_users else (),
+    )
+
+
+def _chosen(interactions: Interactions, scope: Scope, name: str, taken: set[str]) -> Feature | None:
+    """The feature for a column, by its type; None for one that says nothing, or names each row."""
+    found = column(interactions, scope, name)
+    if found is None:
+        return None
+    values = found.drop_nulls()
+    if isinstance(found.dtype, pl.List):
+        values = values.list.drop_nulls().explode().drop_nulls()
+    different = values.n_unique()
+    if different < 2:
+        return None
+    label = _label(name, scope, taken)
+    # telephone numbers and post codes: a value that hardly anybody shares can't be learned from
+    names_rows = 2 * different > len(values)
+    inner = values.dtype
+    if inner == pl.Float64 or (inner == pl.Int64 and names_rows):
+        return None if isinstance(found.dtype, pl.List) else FloatFeature(name=label, column=name)
+    if names_rows:
+        return None
+    return IntFeature(name=label, column=name) if inner == pl.Int64 else StringFeature(name=label, column=name)
+
+
+def _label(name: str, scope: Scope, taken: set[str]) -> str:
+    """A column's name as the name of a tensor and of a file: letters, digits and underscores, and no other's."""
+    # "Année de sortie" -> Ann_e_de_sortie; "2nd" -> item_2nd; a second "age" -> user_age
+    label = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")[:48]
+    if not re.match(r"[A-Za-z]", label) or label.lower() in RESERVED_NAMES | taken:
+        label = f"{scope}_{label}"
+    plain, number = label, 2
+    while label.lower() in taken:
+        label, number = f"{plain}_{number}", number + 1
+    taken.add(label.lower())
+    return label
