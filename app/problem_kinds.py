@@ -62,7 +62,7 @@ _ALL = (
         "The job has not finished",
         "Only a job that failed or was cancelled can be tried again. Wait for its end, or cancel it first.",
     ),
-    Kind("job_succeeded", 409, "The job has succeeded", "It has its result. Post a new job to train again."),
+    Kind("job_succeeded", 409, "The job has succeeded", "It has its result. Post a new job to do it again."),
     Kind(
         "job_not_retryable",
         409,
@@ -73,7 +73,7 @@ _ALL = (
         "dataset_deleted",
         409,
         "The dataset was deleted",
-        "What the job was to train on is gone. Upload it again and post a new job.",
+        "What the job was to work on is gone. Upload it again and post a new job.",
     ),
     Kind(
         "idempotency_in_flight",
@@ -112,6 +112,19 @@ _ALL = (
         "same body to repeat one.",
     ),
     Kind("unknown_dataset", 422, "Unknown dataset", "`dataset_id` must name a dataset listed by `GET /v1/datasets`."),
+    Kind(
+        "unknown_model",
+        422,
+        "Unknown model version",
+        "`base` must name a model of `GET /v1/models`, and one of the versions that its `/versions` lists.",
+    ),
+    Kind(
+        "no_weights",
+        422,
+        "No weights kept",
+        "Exporting again needs the weights that a version keeps beside its bundle, which versions made by earlier "
+        "releases don't. Train again.",
+    ),
     Kind("dataset_invalid", 422, "Invalid dataset", "The dataset's report names lines and reasons. Upload it mended."),
     Kind("dataset_too_small", 422, "Dataset too small", "Too few users, items or rows to train on and to hold out."),
     Kind("dataset_too_large", 422, "Dataset too large", "A file has more data than the limits allow."),
@@ -176,6 +189,12 @@ _ALL = (
     Kind("output_exists", 500, "Output exists", "The folder for the result holds something already; choose another."),
     Kind("parity_failed", 500, "Parity failed", "The exported file doesn't rank as the trained model does."),
     Kind("checkpoint_mismatch", 500, "Checkpoint mismatch", "A checkpoint belongs to another config or dataset."),
+    Kind(
+        "examples_unreadable",
+        500,
+        "Examples unreadable",
+        "Examples that an earlier job had built are damaged, or of another release; they are built anew.",
+    ),
     Kind("interrupted", 500, "Interrupted", "The run was stopped; its state is in its last checkpoint."),
     Kind("diverged", 422, "Training diverged", "The loss became NaN or infinite. Lower `training.learning_rate`."),
     Kind("insufficient_storage", 507, "Insufficient storage", "The disk is full. Free some space and try again."),

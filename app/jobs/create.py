@@ -11,13 +11,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.dependencies import Services, plausible_id
+from app.jobs.bases import Base, changed_config, find_base
+from app.jobs.rules import require_fields
 from app.jobs.schemas import JobRequest
 from app.jobs.validate import Expectation, expect
 from app.observability import request_id
 from app.problems import Fault, Problem, from_pocketrec, recorded
 from app.security import Principal
 from reco_core import config as job_config
-from reco_core.config import JobConfig
+from reco_core.config import JobConfig, TfrecordConfig
 from reco_core.config.estimate import require_budget
 from reco_core.errors import ConfigInvalid, SizeBudgetImpossible
 from registry import datasets, jobs
@@ -28,10 +30,13 @@ from registry.records import Dataset, Job
 REFUSALS = (
     "malformed_json",
     "dataset_not_ready",
+    "dataset_deleted",
     "payload_too_large",
     "unsupported_media_type",
     "validation_failed",
     "unknown_dataset",
+    "unknown_model",
+    "no_weights",
     "dataset_invalid",
     "dataset_too_small",
     "size_budget_impossible",
@@ -48,34 +53,41 @@ class Order:
     type: str
     dataset_id: str
     config: JobConfig
-    model: str
+    model: str | None  # None: it publishes no version
     metadata: Mapping[str, str]
     expected: Expectation | None = None  # None where the dataset's report says too little
+    base: Base | None = None
 
 
 def check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
     """What `wanted` asks for, complete.
 
     Raises:
-        Problem: `validation_failed`, `unknown_dataset`, `dataset_not_ready`, `dataset_invalid`, `dataset_too_small`,
-            `size_budget_impossible` or `resource_estimate_exceeded`.
+        Problem: one of REFUSALS.
     """
-    config = read_config(wanted)
+    require_fields(wanted)
     if wanted.model is not None:
         _check_name(wanted.model)
-    dataset = _usable_dataset(services, principal, wanted.dataset_id)
+    base = find_base(services, principal, wanted)
+    config = read_config(wanted) if base is None else changed_config(base, wanted.config or {}, wanted.type)
+    if wanted.type == "examples":
+        config = _with_tfrecords(config)
+    if wanted.dataset_id is not None:
+        dataset = _usable_dataset(services, principal, wanted.dataset_id)
+    else:
+        dataset = _dataset_of(services, principal, base)
     report = dataset.report or {}
-    check_feasible(config, report)
-    expected = expect(services, principal, config, report)
-    model = wanted.model or default_model_name(dataset.name)
-    return Order(wanted.type, dataset.id, config, model, wanted.metadata, expected)
+    check_feasible(config, report, makes_files=wanted.type in ("train", "export"))
+    expected = expect(services, principal, config, report, wanted.type)
+    model = _model_name(wanted, base, dataset)
+    return Order(wanted.type, dataset.id, config, model, wanted.metadata, expected, base)
 
 
 def queue(session: Session, principal: Principal, order: Order) -> Job:
     """Queue what was ordered. Nudge the workers after the commit.
 
     Raises:
-        Problem: `unknown_dataset`: it was deleted a moment ago.
+        Problem: `unknown_dataset` or `dataset_deleted`: it was deleted a moment ago.
     """
     try:
         return jobs.create(
@@ -87,10 +99,13 @@ def queue(session: Session, principal: Principal, order: Order) -> Job:
             preset=order.config.preset,
             model=order.model,
             metadata=order.metadata,
-            estimate=None if order.expected is None else order.expected.estimate.as_dict(),
+            estimate=None if order.expected is None else order.expected.as_dict(),
             request_id=request_id(),
+            base=None if order.base is None else order.base.as_dict(),
         )
     except NotFound:
+        if order.base is not None and order.base.version.dataset_id == order.dataset_id:
+            raise _deleted(order.base) from None
         raise _unknown(order.dataset_id) from None
 
 
@@ -119,15 +134,17 @@ def read_config(wanted: JobRequest) -> JobConfig:
         raise Problem("validation_failed", problem.text, errors=faults) from None
 
 
-def check_feasible(config: JobConfig, report: Mapping[str, Any]) -> None:
+def check_feasible(config: JobConfig, report: Mapping[str, Any], *, makes_files: bool = True) -> None:
     """Refuse what the dataset's own report shows to be impossible. The pipeline checks again on the rows themselves.
+
+    `makes_files`: whether the job exports any, which `export.max_bytes` is about.
 
     Raises:
         Problem: `dataset_too_small` or `size_budget_impossible`.
     """
     users = report.get("users")
     accepted = report.get("rows", {}).get("accepted")
-    shortest = config.examples.min_timeline_length
+    shortest = config.min_timeline_length
     if isinstance(users, int) and isinstance(accepted, int) and accepted - users + 1 < shortest:
         # Even if all users but one had a single interaction, the last one's timeline would be too short.
         detail = (
@@ -137,7 +154,7 @@ def check_feasible(config: JobConfig, report: Mapping[str, Any]) -> None:
         fault = Fault("/config/examples/min_timeline_length", "dataset_too_small", detail)
         raise Problem("dataset_too_small", detail, errors=[fault])
     items = report.get("items")
-    if isinstance(items, int):
+    if makes_files and isinstance(items, int):
         try:
             require_budget(config, items)
         except SizeBudgetImpossible as error:
@@ -150,12 +167,46 @@ def default_model_name(dataset_name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", stem)[:MAX_MODEL_NAME].strip("-") or "model"
 
 
+def _model_name(wanted: JobRequest, base: Base | None, dataset: Dataset) -> str | None:
+    if wanted.type == "train":
+        return wanted.model or default_model_name(dataset.name)
+    if wanted.type == "export" and base is not None:
+        return wanted.model or base.version.model
+    return None
+
+
+def _with_tfrecords(config: JobConfig) -> JobConfig:
+    """The config of a job that is there to write them: with all defaults, where it doesn't say how."""
+    if config.examples.tfrecord is not None:
+        return config
+    examples = config.examples.model_copy(update={"tfrecord": TfrecordConfig()})
+    return config.model_copy(update={"examples": examples})
+
+
 def _check_name(name: str) -> None:
     try:
         check_model_name(name)
     except InvalidName as error:
         fault = Fault("/model", "invalid_name", error.message)
         raise Problem("validation_failed", error.message, errors=[fault]) from None
+
+
+def _dataset_of(services: Services, principal: Principal, base: Base | None) -> Dataset:
+    """The dataset that the base version was made from."""
+    if base is None:
+        raise AssertionError("a request without a dataset has a base")
+    try:
+        with services.database.read() as session:
+            return datasets.get(session, base.version.dataset_id or "", project=principal.project)
+    except NotFound:
+        raise _deleted(base) from None
+
+
+def _deleted(base: Base) -> Problem:
+    version = base.version
+    message = f"The dataset of version {version.version} of {version.model}, {version.dataset_id}, was deleted."
+    fault = Fault("/base/version", "dataset_deleted", "name a version whose dataset is there, or train again")
+    return Problem("dataset_deleted", message, errors=[fault])
 
 
 def _usable_dataset(services: Services, principal: Principal, dataset_id: str) -> Dataset:

@@ -9,6 +9,7 @@ from app.datasets.examples import DATASET_EXAMPLE
 VALIDATED_EXAMPLE: dict[str, Any] = {
     "type": "train",
     "dataset_id": DATASET_EXAMPLE["id"],
+    "base": None,
     "model": "films",
     "config": {
         "preset": "bow",

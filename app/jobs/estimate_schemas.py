@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
+from app.jobs.schemas import BaseView
 from app.jobs.validate import point
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SecondsView(BaseModel):
     """Time."""
 
     total: SpanView
-    per_epoch: float
+    per_epoch: float | None = Field(description="Null where nothing is trained.")
     phases: dict[str, SpanView] = Field(description="By phase, in order.")
     machine_factor: float = Field(
         description="Learned from the project's finished jobs: how many times as long jobs take here as on the machine "
@@ -55,18 +56,21 @@ class UsersView(BaseModel):
 
 
 class EstimateView(BaseModel):
-    """What a job will come to. Memory and time lie within a factor of two."""
+    """What a job will come to. Memory and time lie within a factor of two.
+
+    Null, and in `bytes` absent, is what a type of job has nothing to do with: no type but train has an optimizer, say.
+    """
 
     exact: bool = Field(description="Whether examples, users and vocabulary are counted; guessed if the report is old.")
     examples: ExamplesView
     users: UsersView
     vocabulary: int
-    parameters: int
+    parameters: int | None
     bytes: dict[str, int] = Field(description="Of each variant's file, and of the whole bundle.")
-    memory_bytes: int = Field(description="Peak of the trainer process.")
-    batch_size: int
-    steps_per_epoch: int
-    epochs: EpochSpanView
+    memory_bytes: int | None = Field(description="Peak of the trainer process, in training.")
+    batch_size: int | None
+    steps_per_epoch: int | None
+    epochs: EpochSpanView | None
     seconds: SecondsView
 
 
@@ -91,7 +95,10 @@ class JobValidationView(BaseModel):
 
     type: str
     dataset_id: str
-    model: str = Field(description="The name under which the result would become the next version.")
+    base: BaseView | None = Field(description="Of types export and evaluate: the version they would begin with.")
+    model: str | None = Field(
+        description="The name under which the result would become the next version; null where it would publish none."
+    )
     config: dict[str, Any] = Field(description="Complete: presets and defaults filled in.")
     estimate: EstimateView | None = Field(description="Null where the dataset's report says too little.")
     limits: LimitsView | None
@@ -106,9 +113,10 @@ def show_validation(order: Order) -> JobValidationView:
         {
             "type": order.type,
             "dataset_id": order.dataset_id,
+            "base": None if order.base is None else order.base.as_dict(),
             "model": order.model,
             "config": order.config.model_dump(mode="json"),
-            "estimate": None if expected is None else expected.estimate.as_dict(),
+            "estimate": None if expected is None else expected.as_dict(),
             "limits": None if expected is None else asdict(expected.limits),
             "warnings": [{"pointer": point(one), "code": one.code, "detail": one.detail} for one in remarks],
         }

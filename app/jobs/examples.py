@@ -18,6 +18,7 @@ QUEUED_EXAMPLE: dict[str, Any] = {
     "last_seq": 1,
     "error": None,
     "dataset_id": DATASET_EXAMPLE["id"],
+    "base": None,
     "config": {"preset": "bow", "training": {"max_epochs": 20}},
     "preset": "bow",
     "model": "films",

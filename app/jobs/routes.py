@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -15,8 +15,8 @@ from app.jobs import create
 from app.jobs.examples import EPOCHS_EXAMPLE, EVENTS_EXAMPLE, QUEUED_EXAMPLE, RUNNING_EXAMPLE, SUCCEEDED_EXAMPLE
 from app.jobs.lookup import describe, find_described
 from app.jobs.lookup import find as find
-from app.jobs.schemas import EpochList, EpochView, JobRequest, JobStatus, JobView, show_job
-from app.models.files import FILE_RESPONSES, serve_file
+from app.jobs.schemas import EpochList, EpochView, JobRequest, JobStatus, JobType, JobView, show_job
+from app.models.files import FILE_RESPONSES, serve_file, serve_job_file
 from app.observability import log_fields
 from app.pagination import CreatedAfter, CreatedBefore, Page, PageQuery, page
 from app.problems import not_found
@@ -25,7 +25,7 @@ from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, p
 from app.schemas import EventPage
 from app.security import Asker
 from app.strict_json import StrictJsonRoute
-from registry import jobs, models, records
+from registry import job_files, jobs, models, records
 
 Metadata = Annotated[dict[str, str], Depends(pairs("metadata", max_key=64, max_value=512))]
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
@@ -41,7 +41,10 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     },
 )
 def create_job(request: Request, services: Wired, principal: Asker, once: Once, body: JobRequest) -> Response:
-    """Train a model on a dataset, and publish it as the next version of `model`."""
+    """Train a model on a dataset and publish it as the next version of `model`, or do a part of that.
+
+    What goes with which `type` is in the description of each field. A field that doesn't go with it is refused.
+    """
     order = create.check(services, principal, body)
 
     def work(session: Session) -> Reply:
@@ -71,7 +74,7 @@ def list_jobs(
     metadata: Metadata,
     status: Annotated[JobStatus | None, Query(description="Only these.")] = None,
     type: Annotated[  # noqa: A002
-        Literal["train", "validate_dataset"] | None, Query(description="Only these.")
+        JobType | None, Query(description="Only these.")
     ] = None,
     dataset_id: Annotated[str | None, Query(max_length=64, description="Only jobs on this dataset.")] = None,
     model: Annotated[str | None, Query(max_length=64, description="Only jobs that publish under this name.")] = None,
@@ -162,13 +165,19 @@ def list_job_metrics(request: Request, services: Wired, principal: Asker, job_id
 )
 @router.get("/{job_id:word}/artifacts/{path:path}", response_class=Response, responses=FILE_RESPONSES)
 def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id: str, path: str) -> Response:
-    """A file that the job published; the same as under the model's version."""
+    """A file that the job made: one of its own, or one of the version that it published, the same as there.
+
+    `{path}.sha256` is its checksum line, `SHA256SUMS` has those of all.
+    """
     job = find(services, principal, job_id)
     with services.database.read() as session:
         version = models.version_of_job(session, job.id)
-    if version is None:
+        own = () if version is not None else job_files.of(session, job.id)
+    if version is not None:
+        return serve_file(request, services, version, path)
+    if not own:
         not_found("file")
-    return serve_file(request, services, version, path)
+    return serve_job_file(request, services, own, path)
 
 
 def _printable(value: str) -> str:

@@ -15,10 +15,30 @@ from registry import records
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 JobStatus = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
+OrderedType = Literal["train", "examples", "export", "evaluate"]
+JobType = Literal["train", "examples", "export", "evaluate", "validate_dataset"]
+
+
+class BaseRequest(BaseModel):
+    """A published version to begin with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(max_length=64)
+    version: int = Field(ge=1, lt=2**31)
+    checkpoint: str | None = Field(
+        None,
+        max_length=64,
+        description="Of type export: which of the version's `weights`, such as `epoch-00003`; by default `best`.",
+    )
 
 
 class JobRequest(BaseModel):
-    """What to train on what."""
+    """What to do with what.
+
+    `train` and `examples` begin with `dataset_id`, and take a whole config. `export` and `evaluate` begin with `base`,
+    and take what may differ from its config.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -31,18 +51,53 @@ class JobRequest(BaseModel):
                     "config": {"training": {"max_epochs": 20}},
                     "model": "films",
                     "metadata": {"commit": "4f2a91c"},
-                }
+                },
+                {
+                    "type": "examples",
+                    "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
+                    "config": {"examples": {"tfrecord": {"layout": "original"}}},
+                },
+                {
+                    "type": "export",
+                    "base": {"model": "films", "version": 1, "checkpoint": "epoch-00003"},
+                    "config": {"export": {"top_k": 20}},
+                },
+                {
+                    "type": "evaluate",
+                    "base": {"model": "films", "version": 1},
+                    "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
+                    "config": {"evaluation": {"k": [5, 10]}},
+                },
             ]
         },
     )
 
-    type: Literal["train"] = "train"
-    dataset_id: str = Field(max_length=64, description="A dataset that is `ready`.")
-    preset: str | None = Field(None, max_length=64, description="Supplies what `config` doesn't set.")
-    config: dict[str, Any] | None = Field(None, description="See `GET /v1/config_schema`.")
+    type: OrderedType = Field(
+        "train",
+        description="`train` a model and publish it; `examples`: write TFRecords and vocabularies; `export` a "
+        "version's weights again, as a new version, without training; `evaluate` a version, on its own dataset or "
+        "another one.",
+    )
+    dataset_id: str | None = Field(
+        None,
+        max_length=64,
+        description="A dataset that is `ready`. Needed by train and examples; evaluate takes the base version's by "
+        "default, export always.",
+    )
+    base: BaseRequest | None = Field(None, description="Needed by export and evaluate; not of the other types.")
+    preset: str | None = Field(
+        None, max_length=64, description="Supplies what `config` doesn't set; of train and examples."
+    )
+    config: dict[str, Any] | None = Field(
+        None,
+        description="See `GET /v1/config_schema`. Of type export only what follows the training (`export`, and of "
+        "`evaluation` k, baselines and bootstrap_samples), of type evaluate only what the version is measured on and "
+        "how (`evaluation`, the filters in `examples`, `repeats`, `seed`); the rest is the base version's.",
+    )
     model: str | None = Field(
         None,
-        description="The name under which the result becomes the next version; by default made of the dataset's name.",
+        description="The name under which the result of train or export becomes the next version; by default made of "
+        "the dataset's name, or the base version's.",
     )
     metadata: dict[MetadataKey, MetadataValue] = Field({}, max_length=16, description="Your own notes.")
 
@@ -57,7 +112,10 @@ class ProgressView(BaseModel):
 
 
 class JobResultView(BaseModel):
-    """What a training job made. A validation job has nothing but its dataset."""
+    """What a job made: train and export a version, examples and evaluate files of the job's own.
+
+    A validation job has nothing but its dataset.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -65,6 +123,14 @@ class JobResultView(BaseModel):
     version: int | None = None
     metrics: dict[str, Any] = {}
     artifacts: list[ArtifactView] = []
+
+
+class BaseView(BaseModel):
+    """The published version that a job begins with, and which of its weights, where they are what it needs."""
+
+    model: str
+    version: int
+    checkpoint: str | None
 
 
 class CheckpointView(BaseModel):
@@ -78,17 +144,19 @@ class JobView(BaseModel):
     """A run. `status` goes queued -> running -> succeeded, failed or cancelled, and then stays."""
 
     id: str
-    type: Literal["train", "validate_dataset"]
+    type: JobType
     queue: str = Field(description="Where it waits; workers are started for some queues or for all.")
     status: JobStatus
     phase: str | None = Field(
-        description="validate, build_examples, train, export, evaluate, verify or publish; the last one it entered."
+        description="validate, build_examples, train, export, evaluate, verify or publish; the last one it entered. "
+        "No type but train enters all of them."
     )
     progress: ProgressView | None
     attempt: int = Field(description="Counts the tries, from 1; 0 while it has not begun.")
     last_seq: int = Field(description="The seq of its newest event.")
     error: RecordedProblem | None
     dataset_id: str | None
+    base: BaseView | None = Field(description="Of types export and evaluate: the version they begin with.")
     config: dict[str, Any] = Field(description="Complete: presets and defaults filled in.")
     preset: str | None
     model: str | None
@@ -181,6 +249,11 @@ def file_url(model: str, version: int, path: str) -> str:
     return f"{base}/bundle.zip" if path == "bundle.zip" else f"{base}/files/{quote(path)}"
 
 
+def job_file_url(job_id: str, path: str) -> str:
+    """The stable address of a file that a job owns."""
+    return f"/v1/jobs/{job_id}/artifacts/{quote(path)}"
+
+
 def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> JobView:
     """A job as JSON."""
     error = recorded(job.error)
@@ -196,11 +269,12 @@ def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> 
             "last_seq": job.last_seq,
             "error": error,
             "dataset_id": job.dataset_id,
+            "base": job.base,
             "config": job.config,
             "preset": job.preset,
             "model": job.model,
             "metadata": job.metadata,
-            "result": None if job.result is None else _show_result(job.result),
+            "result": None if job.result is None else _show_result(job.id, job.result),
             "estimate": job.estimate,
             "checkpoint": None if checkpoint is None else {"epoch": checkpoint.epoch, "bytes": checkpoint.bytes},
             "retry_of": job.retry_of,
@@ -213,9 +287,12 @@ def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> 
     )
 
 
-def _show_result(result: dict[str, Any]) -> dict[str, Any]:
-    model, version = result.get("model"), result.get("version")
-    if model is None or version is None:
+def _show_result(job_id: str, result: dict[str, Any]) -> dict[str, Any]:
+    if "artifacts" not in result:
         return result
-    artifacts = [{**entry, "url": file_url(model, version, entry["path"])} for entry in result.get("artifacts", ())]
-    return {**result, "artifacts": artifacts}
+
+    def url(path: str) -> str:
+        model, version = result.get("model"), result.get("version")
+        return job_file_url(job_id, path) if model is None or version is None else file_url(model, version, path)
+
+    return {**result, "artifacts": [{**entry, "url": url(entry["path"])} for entry in result["artifacts"]]}

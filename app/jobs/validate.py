@@ -14,6 +14,8 @@ from reco_core.config.estimate import (
     Estimate,
     Limits,
     Remark,
+    Seconds,
+    estimate,
     machine_factor,
     machine_memory,
     require_resources,
@@ -24,6 +26,14 @@ from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError, PocketR
 from registry import job_history
 from registry.settings import Settings
 
+# The first one is also what it takes to start and to read the dataset.
+_PHASES = {
+    "examples": ("validate", "build_examples", "publish"),
+    "export": ("validate", "build_examples", "export", "evaluate", "verify", "publish"),
+    "evaluate": ("validate", "build_examples", "evaluate", "publish"),
+}
+_OF_TRAINING = ("memory_bytes", "batch_size", "steps_per_epoch", "epochs")
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -32,6 +42,27 @@ class Expectation:
     estimate: Estimate
     limits: Limits
     warnings: tuple[Remark, ...]
+    type: str = "train"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The estimate as JSON; null, or empty, is what the type of job has nothing to do with."""
+        found = self.estimate.as_dict()
+        if self.type == "train":
+            return found
+        phases = {name: self.estimate.phases[name] for name in _PHASES[self.type]}
+        total = Seconds(sum(span.expected for span in phases.values()), sum(span.at_most for span in phases.values()))
+        seconds = {
+            **found["seconds"],
+            "total": total.as_dict(),
+            "per_epoch": None,
+            "phases": {name: span.as_dict() for name, span in phases.items()},
+        }
+        shown = {**found, **dict.fromkeys(_OF_TRAINING), "seconds": seconds}
+        if self.type != "export":
+            shown["bytes"] = {}
+        if self.type == "examples":
+            shown["parameters"] = None
+        return shown
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -44,9 +75,11 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def expect(
-    services: Services, principal: Principal, config: JobConfig, report: Mapping[str, Any]
+    services: Services, principal: Principal, config: JobConfig, report: Mapping[str, Any], type_: str = "train"
 ) -> Expectation | None:
     """What a job with this config will come to; None where the dataset's report says too little.
+
+    Only of training it is known how much memory it takes, so that only training is refused for it.
 
     Raises:
         Problem: `resource_estimate_exceeded`, `dataset_too_small` or `validation_failed`, pointing into the request.
@@ -56,7 +89,10 @@ def expect(
         work = workload(config, report)
         if work is None:
             return None
-        found = require_resources(config, work, limits, _machine_factor(services, principal))
+        factor = _machine_factor(services, principal)
+        if type_ != "train":
+            return Expectation(estimate(config, work, factor), limits, (), type_)
+        found = require_resources(config, work, limits, factor)
     except ResourceEstimateExceeded as error:
         extra = {"estimate": error.estimate, "limits": asdict(limits)}
         raise Problem(error.code, error.message, errors=_faults(error), extra=extra) from None

@@ -8,6 +8,8 @@ from typing import Any
 from registry.records import FileEntry, ModelVersion
 
 _FOLDER, _SUFFIX = "variants/", ".tflite"
+_WEIGHTS, _NPZ = "weights/", ".npz"
+BEST = "best"
 
 
 def default_variant(version: ModelVersion) -> str | None:
@@ -23,6 +25,16 @@ def variant_files(version: ModelVersion) -> dict[str, FileEntry]:
         for entry in version.files
         if entry.path.startswith(_FOLDER) and entry.path.endswith(_SUFFIX)
     }
+
+
+def kept_weights(version: ModelVersion) -> dict[str, FileEntry]:
+    """The files of weights that it can be exported from again, by name: `best`, then epochs, the oldest first."""
+    found = {
+        entry.path.removeprefix(_WEIGHTS).removesuffix(_NPZ): entry
+        for entry in version.files
+        if entry.path.startswith(_WEIGHTS) and entry.path.endswith(_NPZ)
+    }
+    return dict(sorted(found.items(), key=lambda pair: (pair[0] != BEST, pair[0])))
 
 
 def operators(version: ModelVersion, variant: str | None) -> dict[str, int] | None:

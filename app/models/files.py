@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -11,13 +12,16 @@ from app.dependencies import Services
 from app.models import signing
 from app.problems import not_found
 from app.responses import ETAG, NOT_MODIFIED, problems
-from registry.records import ModelVersion
+from registry.records import FileEntry, ModelVersion
 
 BUNDLE = "bundle.zip"
 SUMS = "SHA256SUMS"
 MEASUREMENTS = "measurements.json"
 RANKS = "ranks.npz"
-BESIDE = (BUNDLE, MEASUREMENTS, RANKS)  # published with the bundle, but not files of it
+SAVED_MODEL = "saved_model.zip"
+# Published with the bundle, but not files of it.
+BESIDE = (BUNDLE, MEASUREMENTS, RANKS, SAVED_MODEL)
+BESIDE_FOLDERS = ("weights/", "tensorboard/", "examples/")
 YANKED = "X-Yanked"
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
@@ -66,18 +70,32 @@ def serve_file(request: Request, services: Services, version: ModelVersion, path
     Raises:
         Problem: `not_found`, and those of `artifacts.serve`.
     """
-    answer = _serve(request, services, version, path)
+    bundled = [entry for entry in version.files if not is_beside_the_bundle(entry.path)]
+    answer = _serve(request, services, version.files, bundled, path)
     if version.yanked_at is not None:
         answer.headers[YANKED] = "true"
     return answer
 
 
-def _serve(request: Request, services: Services, version: ModelVersion, path: str) -> Response:
-    files = {entry.path: entry for entry in version.files}
+def serve_job_file(request: Request, services: Services, files: Sequence[FileEntry], path: str) -> Response:
+    """The same for a file of those that a job owns itself."""
+    return _serve(request, services, files, files, path)
+
+
+def is_beside_the_bundle(path: str) -> bool:
+    """Whether a version's file is none of its bundle."""
+    return path in BESIDE or path.startswith(BESIDE_FOLDERS)
+
+
+def _serve(
+    request: Request, services: Services, entries: Sequence[FileEntry], summed: Sequence[FileEntry], path: str
+) -> Response:
+    """The file at `path` of `entries`, or a checksum file made of what is recorded; SHA256SUMS is about `summed`."""
+    files = {entry.path: entry for entry in entries}
     if (entry := files.get(path)) is not None:
         return artifacts.serve(request, services.blobs, artifacts.Artifact(entry.path, entry.bytes, entry.sha256))
     if path == SUMS:
-        lines = [f"{entry.sha256}  {entry.path}\n" for entry in version.files if entry.path not in BESIDE]
+        lines = [f"{entry.sha256}  {entry.path}\n" for entry in summed]
         return artifacts.serve_bytes(request, SUMS, "".join(lines).encode())
     if path == signing.SIGNATURE and (entry := files.get(signing.MANIFEST)) is not None:
         return artifacts.serve_bytes(request, path, signing.signature(services, entry))

@@ -45,6 +45,15 @@ class VariantView(BaseModel):
     )
 
 
+class WeightsView(BaseModel):
+    """Weights that the version can be exported from again."""
+
+    checkpoint: str = Field(description="`best`, or the epoch after which they are, such as `epoch-00003`.")
+    bytes: int
+    sha256: str
+    url: str
+
+
 class VersionView(BaseModel):
     """An immutable published version. Only `yanked` may change."""
 
@@ -57,6 +66,10 @@ class VersionView(BaseModel):
     metrics: dict[str, Any] = Field(description="Of model.tflite on test; the manifest has their intervals.")
     baselines: dict[str, dict[str, float]] = Field(description="The same metrics of each baseline, on the same test.")
     variants: list[VariantView]
+    weights: list[WeightsView] = Field(
+        description="What `base.checkpoint` of an export may name: the best first, then the epochs kept by "
+        "`training.keep_checkpoints`. Empty where an earlier release made the version."
+    )
     signatures: dict[str, Any] = Field(description="Inputs and outputs of the files, with their types and shapes.")
     artifacts: list[ArtifactView]
     bundle_url: str | None = Field(description="All files in one zip, byte for byte the same at each download.")
@@ -123,6 +136,15 @@ def show_version(version: records.ModelVersion) -> VersionView:
                 operators=facts.operators(version, name),
             )
             for name, entry in facts.variant_files(version).items()
+        ],
+        weights=[
+            WeightsView(
+                checkpoint=name,
+                bytes=entry.bytes,
+                sha256=entry.sha256,
+                url=file_url(version.model, version.version, entry.path),
+            )
+            for name, entry in facts.kept_weights(version).items()
         ],
         signatures=facts.signatures(version),
         artifacts=artifacts,
@@ -191,6 +213,14 @@ VERSION_EXAMPLE: dict[str, Any] = {
             "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
             "url": "/v1/models/films/versions/1/files/variants/float16.tflite",
             "operators": {"FULLY_CONNECTED": 4, "GATHER": 3, "TOPK_V2": 1},
+        }
+    ],
+    "weights": [
+        {
+            "checkpoint": "best",
+            "bytes": 591240,
+            "sha256": "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9",
+            "url": "/v1/models/films/versions/1/files/weights/best.npz",
         }
     ],
     "signatures": {"recommend": {"inputs": {"history": {"dtype": "int32", "shape": [1, 10]}}, "top_k": 100}},

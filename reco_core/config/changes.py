@@ -42,7 +42,7 @@ def with_changes(config: JobConfig, changes: Mapping[str, Any], allowed: tuple[s
 
 def _forbidden(changes: Mapping[str, Any], above: str, allowed: tuple[str, ...]) -> Iterator[str]:
     for key, value in changes.items():
-        pointer = f"{above}/{key}"
+        pointer = f"{above}/" + key.replace("~", "~0").replace("/", "~1")
         if pointer in allowed:
             continue
         if isinstance(value, Mapping) and any(one.startswith(f"{pointer}/") for one in allowed):

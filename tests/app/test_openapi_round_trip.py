@@ -15,6 +15,8 @@ FILES = {
     "report.json": b'{"test": {}}',
     "bundle.zip": b"zip",
     "measurements.json": b"{}",
+    "weights/best.npz": b"best",
+    "weights/epoch-00003.npz": b"third",
 }
 # Operations whose object must be in another state than a published version's.
 QUEUED = {"cancel_job"}
@@ -85,6 +87,8 @@ FREE_FORM = {
     *("config", "config_changes", "report", "metrics", "metadata", "labels", "manifest", "data", "spec", "source"),
     # What a version has of them depends on what made it.
     *("baselines", "signatures"),
+    # What there is in an estimate depends on the type of job.
+    *("bytes", "phases"),
     # A JSON Schema: its example shows a fragment.
     "config_schema",
 }
