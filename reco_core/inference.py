@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from reco_core.evaluation import HistoryBatch
+from reco_core.tensor_forms import IndexForm
 
 
 class Recommender:
     """One loaded `.tflite` file. Not for use by two threads at once."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, form: IndexForm | None = None) -> None:
+        """Load `path`; `form` is how its tensors are to be read, by default as those of the default layout."""
+        self._form = form or IndexForm()
         self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._recommend = self._interpreter.get_signature_runner("recommend")
-        self._score_all = self._interpreter.get_signature_runner("score_all")
+        self._recommend = self._interpreter.get_signature_runner(self._form.recommend)
+        self._score_all = self._interpreter.get_signature_runner(self._form.score_all)
         inputs = self._recommend.get_input_details()
-        self.history_length = int(inputs["history"]["shape"][1])
+        self.history_length = int(inputs[self._form.history]["shape"][-1])
         self.exclude_ids = int(inputs["exclude_ids"]["shape"][1]) if "exclude_ids" in inputs else 0
 
     def recommend(
@@ -37,18 +41,25 @@ class Recommender:
         Returns:
             int32 [K] item indices, best first, and their float32 [K] scores; an empty slot has id 0.
         """
+        outputs = self.run(self.tensors(history, exclude))
+        return self._form.ids_of(outputs), self._form.scores_of(outputs)
+
+    def tensors(self, history: NDArray[np.int32], exclude: NDArray[np.int32] | None = None) -> dict[str, NDArray[Any]]:
+        """What the file is given for these arguments of `recommend`, by name."""
         inputs = {"history": left_aligned(history, self.history_length)}
         if self.exclude_ids:
             inputs["exclude_ids"] = left_aligned(
                 np.empty(0, np.int32) if exclude is None else exclude, self.exclude_ids
             )
-        outputs = self._recommend(**inputs)
-        return outputs["ids"][0], outputs["scores"][0]
+        return self._form.to_file(inputs)
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The file's own answer to its own inputs."""
+        return dict(self._recommend(**tensors))
 
     def score_all(self, history: NDArray[np.int32]) -> NDArray[np.float32]:
         """int32 [L] left-aligned -> float32 [V] scores in index order."""
-        scores: NDArray[np.float32] = self._score_all(history=history[None])["scores"][0]
-        return scores
+        return self._form.scores_of(self._score_all(**self._form.to_file({"history": history[None]})))
 
 
 def left_aligned(history: NDArray[np.int32], length: int) -> NDArray[np.int32]:
@@ -66,8 +77,9 @@ class FileScorer:
     One interpreter per thread; LiteRT lets go of the interpreter lock while it computes.
     """
 
-    def __init__(self, path: Path, workers: int = 1) -> None:
+    def __init__(self, path: Path, workers: int = 1, form: IndexForm | None = None) -> None:
         self._path = path
+        self._form = form
         self._workers = workers
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="litert") if workers > 1 else None
@@ -102,6 +114,6 @@ class FileScorer:
 
     def _recommender(self) -> Recommender:
         if not hasattr(self._local, "recommender"):
-            self._local.recommender = Recommender(self._path)
+            self._local.recommender = Recommender(self._path, form=self._form)
         recommender: Recommender = self._local.recommender
         return recommender

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from reco_core.config import JobConfig, VariantName
 from reco_core.examples import FeatureTable, Vocabulary
-from reco_core.export.assets import app_items
+from reco_core.export.assets import AppItems, app_items
+from reco_core.export.metadata import ModelText, add_metadata, describe, describe_reference
 from reco_core.export.raw_ids import RawIdServing
 from reco_core.export.reference import ReferenceModule, ReferenceShape
 from reco_core.export.saved_model import saved
@@ -20,6 +21,7 @@ from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
 from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
+from reco_core.tensor_forms import IndexForm, RawForm
 
 _NO_FEATURES: Mapping[str, FeatureTable] = MappingProxyType({})
 
@@ -39,6 +41,8 @@ class ExportedFiles:
 
     variants: Mapping[VariantName, ExportedVariant]
     shape: ServingShape
+    form: IndexForm  # how their tensors are to be read
+    app_items: AppItems | None = None  # of the layout `reference`
 
 
 def export(
@@ -62,32 +66,48 @@ def export(
     """
     reporter = reporter or SilentReporter()
     folder.mkdir(parents=True, exist_ok=True)
-    shape, module = _module(config, model, vocabulary, features)
+    shape, module, form, items = _module(config, model, vocabulary, features)
     signatures = module.signatures()
+    text = _text(config, shape, vocabulary, features, items)
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
     variants: dict[VariantName, ExportedVariant] = {}
     with saved(module, signatures, keep_saved_model) as saved_model:
         for done, name in enumerate(names, start=1):
             content = _convert(saved_model, list(signatures), _QUANTIZERS[name])
+            if config.export.metadata:
+                content = add_metadata(content, text)
             path = folder / f"{name}.tflite"
             path.write_bytes(content)
             variants[name] = ExportedVariant(name, path, len(content))
             reporter.progress(done, len(names), "files")
-    return ExportedFiles(variants, shape)
+    return ExportedFiles(variants, shape, form, items)
 
 
 def _module(
     config: JobConfig, model: DualEncoder, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]
-) -> tuple[ServingShape, ServingModule | ReferenceModule]:
+) -> tuple[ServingShape, ServingModule | ReferenceModule, IndexForm, AppItems | None]:
+    shape = ServingShape.of(config, vocabulary.size)
     if config.export.layout == "reference":
         items = app_items(config, vocabulary, features)
         genre_length = None if items.genre_input is None else items.genre_input.length
-        reference = ReferenceShape.around(ServingShape.of(config, vocabulary.size), genre_length)
-        return reference, ReferenceModule(ServingModule(model, reference), reference, items)
-    shape = ServingShape.of(config, vocabulary.size)
+        reference = ReferenceShape.around(shape, genre_length)
+        return reference, ReferenceModule(ServingModule(model, shape), reference, items), items.form, items
     if config.export.raw_ids:
-        return shape, RawIdServing(model, shape, ItemNumbers.of(vocabulary.item_ids, "/export/ids"))
-    return shape, ServingModule(model, shape)
+        numbers = ItemNumbers.of(vocabulary.item_ids, "/export/ids")
+        return shape, RawIdServing(model, shape, numbers), RawForm(numbers), None
+    return shape, ServingModule(model, shape), IndexForm(), None
+
+
+def _text(
+    config: JobConfig,
+    shape: ServingShape,
+    vocabulary: Vocabulary,
+    features: Mapping[str, FeatureTable],
+    items: AppItems | None,
+) -> ModelText:
+    if isinstance(shape, ReferenceShape) and items is not None:
+        return describe_reference(shape, vocabulary, items)
+    return describe(shape, vocabulary, features, raw_ids=config.export.raw_ids)
 
 
 def _convert(saved_model: str, signatures: list[str], quantize: Callable[[Any], None]) -> bytes:

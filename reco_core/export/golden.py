@@ -9,15 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reco_core.examples import ExampleSet, windows
-from reco_core.inference import Recommender, left_aligned
+from reco_core.inference import Recommender
+from reco_core.tensor_forms import IndexForm
 
 GOLDEN_TOLERANCE = 1e-3  # absolute, on scores; processors differ in the last bits
 _CASES = 8
 
 
-def golden_cases(path: Path, example_set: ExampleSet, exclude_ids: int, seed: int) -> list[dict[str, Any]]:
-    """`{inputs, ids, scores}` as the file computes them here: an empty history, a single item, real histories."""
-    recommender = Recommender(path)
+def golden_cases(
+    path: Path, example_set: ExampleSet, exclude_ids: int, seed: int, form: IndexForm | None = None
+) -> list[dict[str, Any]]:
+    """`{inputs, ids, scores}` as the file computes them here: an empty history, a single item, real histories.
+
+    Inputs and ids are those of the file: raw ids where it has raw ids, by its own names.
+    """
+    form = form or IndexForm()
+    recommender = Recommender(path, form=form)
     validation = example_set.validation
     chosen = np.random.default_rng([seed, 2]).permutation(len(validation))[: _CASES - 2]
     real = windows(
@@ -25,15 +32,18 @@ def golden_cases(path: Path, example_set: ExampleSet, exclude_ids: int, seed: in
     )
     histories = [np.zeros(0, np.int32), np.ones(1, np.int32), *(row[row > 0] for row in real)]
     excluded = np.arange(1, min(exclude_ids, 3) + 1, dtype=np.int32)
-    return [_case(recommender, history, excluded) for history in histories]
+    return [_case(recommender, form, history, excluded) for history in histories]
 
 
-def reproduces(path: Path, cases: list[dict[str, Any]], tolerance: float = GOLDEN_TOLERANCE) -> bool:
+def reproduces(
+    path: Path, cases: list[dict[str, Any]], tolerance: float = GOLDEN_TOLERANCE, form: IndexForm | None = None
+) -> bool:
     """Whether the file, loaded afresh, gives the same lists but for ties within `tolerance`."""
-    recommender = Recommender(path)
+    form = form or IndexForm()
+    recommender = Recommender(path, form=form)
     for case in cases:
-        inputs = {name: np.array(value[0], np.int32) for name, value in case["inputs"].items()}
-        ids, scores = recommender.recommend(inputs["history"][inputs["history"] > 0], inputs.get("exclude_ids"))
+        outputs = recommender.run({name: np.array(value, np.int32) for name, value in case["inputs"].items()})
+        ids, scores = outputs[form.ids].reshape(-1), outputs[form.scores].reshape(-1)
         expected = np.array(case["scores"], np.float32)
         if not np.abs(scores - expected).max() <= tolerance:  # NaN fails too
             return False
@@ -50,9 +60,13 @@ def _tied(scores: NDArray[np.float32], moved: NDArray[np.bool_], tolerance: floa
     return bool((nearest[moved] <= 2 * tolerance).all())
 
 
-def _case(recommender: Recommender, history: NDArray[np.int32], excluded: NDArray[np.int32]) -> dict[str, Any]:
-    ids, scores = recommender.recommend(history, excluded)
-    inputs = {"history": left_aligned(history, recommender.history_length).tolist()}
-    if recommender.exclude_ids:
-        inputs["exclude_ids"] = left_aligned(excluded, recommender.exclude_ids).tolist()
-    return {"inputs": inputs, "ids": ids.tolist(), "scores": [float(f"{score:.6g}") for score in scores]}
+def _case(
+    recommender: Recommender, form: IndexForm, history: NDArray[np.int32], excluded: NDArray[np.int32]
+) -> dict[str, Any]:
+    tensors = recommender.tensors(history, excluded)
+    outputs = recommender.run(tensors)
+    return {
+        "inputs": {name: tensor.tolist() for name, tensor in tensors.items()},
+        "ids": outputs[form.ids].reshape(-1).tolist(),
+        "scores": [float(f"{score:.6g}") for score in outputs[form.scores].reshape(-1)],
+    }

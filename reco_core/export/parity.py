@@ -13,6 +13,7 @@ from reco_core.config import VariantName
 from reco_core.evaluation import Evaluation, HistoryBatch, Scorer, overlap, top_items
 from reco_core.examples import Examples, ExampleSet
 from reco_core.inference import FileScorer, Recommender
+from reco_core.tensor_forms import IndexForm
 
 # Figures of the gate; docs/evaluation.md says why.
 LEAST_OVERLAP: Mapping[VariantName, float] = {"float32": 1.0, "float16": 0.99, "dynamic_int8": 0.93}
@@ -57,14 +58,16 @@ def check_parity(
     return Parity(shared, loss, refused)
 
 
-def check_recommend(path: Path, example_set: ExampleSet, *, repeats: bool, users: int, seed: int) -> int:
+def check_recommend(
+    path: Path, example_set: ExampleSet, *, repeats: bool, users: int, seed: int, form: IndexForm | None = None
+) -> int:
     """How many of up to `users` validation histories get another list from `recommend` than from `score_all`."""
     examples = example_set.validation
     chosen = np.random.default_rng(seed).permutation(len(examples))[:users]
-    recommender = Recommender(path)
+    recommender = Recommender(path, form=form)
     batch = HistoryBatch.of(example_set.timelines, Examples(examples.users[chosen], examples.labels[chosen]))
     histories = batch.window(recommender.history_length)
-    with FileScorer(path) as scorer:
+    with FileScorer(path, form=form) as scorer:
         scores = scorer(batch)
     scores[:, 0] = -np.inf
     if not repeats:
