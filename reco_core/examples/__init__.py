@@ -4,6 +4,7 @@ from reco_core.examples.feature_windows import feature_windows
 from reco_core.examples.features import resolve
 from reco_core.examples.generate import generate
 from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
+from reco_core.examples.tfrecord import write_tfrecords
 from reco_core.examples.types import (
     Examples,
     ExampleSet,
@@ -16,6 +17,7 @@ from reco_core.examples.types import (
     windows,
 )
 from reco_core.examples.workload import measured_workload
+from reco_core.examples.write import write_examples
 
 __all__ = [
     "ExampleSet",
@@ -36,4 +38,6 @@ __all__ = [
     "seen_pairs",
     "store_prepared",
     "windows",
+    "write_examples",
+    "write_tfrecords",
 ]
