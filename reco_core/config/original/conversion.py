@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reco_core.config.loading import load
@@ -22,18 +22,6 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Conversion:
-    """A config document that `reco_core.config.load` takes, and what differs from the original in it."""
-
-    config: Mapping[str, Any]
-    changes: tuple[Change, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON form: `{config, changes: [{field, original, ours, why}]}`."""
-        return {"config": dict(self.config), "changes": [asdict(change) for change in self.changes]}
-
-
-@dataclass(frozen=True)
 class Place:
     """Where something stands in the original: a pointer into `{input_config | sample_config, flags}`, and its name.
 
@@ -42,6 +30,23 @@ class Place:
 
     pointer: str
     name: str
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A config document that `reco_core.config.load` takes, and what differs from the original in it."""
+
+    config: Mapping[str, Any]
+    changes: tuple[Change, ...]
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False, compare=False)
+
+    def origin(self, pointer: str) -> str:
+        """Where in `{input_config | sample_config, flags}` that comes from which `pointer` of the config names."""
+        return _nearest(self.places, pointer).pointer
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form: `{config, changes: [{field, original, ours, why}]}`."""
+        return {"config": dict(self.config), "changes": [asdict(change) for change in self.changes]}
 
 
 def in_flags(written: str) -> Place:
@@ -58,27 +63,28 @@ class Draft:
         self._faults: list[FieldError] = []
         self._places: dict[str, Place] = {"": whole}
 
-    def put(self, field: str, value: Any, place: Place | None = None) -> None:
-        """Set `field`, such as `training.batch_size`; `place` is what gave the value."""
+    def put(self, path: str, value: Any, place: Place | None = None) -> None:
+        """Set the field at `path`, such as `training.batch_size`; `place` is what gave the value."""
         section: dict[str, Any] = self._document
-        *outer, last = field.split(".")
+        *outer, last = path.split(".")
         for name in outer:
             section = section.setdefault(name, {})
         section[last] = value
         if place is not None:
-            self.derive("/" + field.replace(".", "/"), place)
+            self.derive("/" + path.replace(".", "/"), place)
 
     def derive(self, pointer: str, place: Place) -> None:
         """Say that what stands at `pointer` of the document, and below it, comes from `place`."""
         self._places[pointer] = place
 
-    def change(self, field: str, original: object, ours: str | None, why: str) -> None:
-        """Note something that is not as it was."""
-        self.changes.append(Change(field, shown(original), ours, why))
+    def change(self, name: str, original: object, ours: str | None, why: str) -> None:
+        """Note something that is not as it was; `name` is what the original calls it."""
+        self.changes.append(Change(shown(name), shown(original), ours, why))
 
     def fault(self, place: Place, code: str, detail: str) -> None:
         """Note something that can't be converted."""
-        self._faults.append(FieldError(place.pointer, code, f"{place.name}: {detail}" if place.name else detail))
+        said = f"{place.name}: {detail}" if place.name else detail
+        self._faults.append(FieldError(place.pointer, code, printable(said)))
 
     def require_sound(self) -> None:
         """Raise ConfigInvalid if there are faults, with all of them."""
@@ -100,18 +106,26 @@ class Draft:
             load(document)
         except ConfigInvalid as error:
             for fault in error.errors:
-                self.fault(self._origin(fault.pointer), fault.code, fault.detail)
+                self.fault(_nearest(self._places, fault.pointer), fault.code, fault.detail)
             self.require_sound()
             raise
-        return Conversion(document, tuple(self.changes))
+        return Conversion(document, tuple(self.changes), dict(self._places))
 
-    def _origin(self, pointer: str) -> Place:
-        while pointer not in self._places:
-            pointer = pointer.rpartition("/")[0]
-        return self._places[pointer]
+
+def _nearest(places: Mapping[str, Place], pointer: str) -> Place:
+    """The place of the innermost part around `pointer` that has one; the whole always has."""
+    while pointer not in places:
+        pointer = pointer.rpartition("/")[0]
+    return places[pointer]
+
+
+def printable(text: str) -> str:
+    """`text` with control characters escaped: databases and terminals take it."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def shown(value: object) -> str:
-    """A value in words: lists as the original's flags have them, at most 200 characters."""
+    """A value in words: lists as the original's flags have them, at most 200 characters, all printable."""
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = printable(text[:201])
     return text if len(text) <= 200 else text[:199] + "…"

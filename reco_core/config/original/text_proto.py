@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal
 
+from reco_core.config.original.conversion import printable
 from reco_core.errors import ConfigInvalid, FieldError
 
 FeatureKind = Literal["string", "int", "float"]
@@ -177,6 +178,7 @@ def _hint(name: str, known: list[str]) -> str:
 
 
 def _invalid(detail: str) -> ConfigInvalid:
+    detail = printable(detail)
     return ConfigInvalid(
         f"the input config is no text proto of InputConfig: {detail}",
         [FieldError("/input_config", "text_proto_invalid", detail)],

@@ -287,3 +287,22 @@ def test_any_config_is_converted_to_one_that_loads_or_refused(
         return
     assert pointers
     assert all(pointer == "/input_config" or pointer.startswith("/flags/") for pointer in pointers)
+
+
+def test_what_is_quoted_is_printable_and_short() -> None:
+    ids = IDS.replace("movie_id", "\\000\\033[2J" + "x" * 300)
+    text = group(ids) + group(GENRES.replace("movie_genre_vocab", "\\001")) + LABEL
+    conversion = convert_input_config(text, {"--model_dir": "\x1b[2J"})
+    said = [text for one in conversion.changes for text in (one.field, one.original, one.ours or "", one.why)]
+    assert all(text.isprintable() and len(text) < 300 for text in said)
+    assert "\\x1b[2J" in said
+    found = faults(group(ids, RATING.replace("10", "5")) + LABEL)
+    assert all(detail.isprintable() for detail in found.values())
+
+
+def test_what_is_refused_later_can_be_named_as_in_the_original() -> None:
+    conversion = convert_input_config(INPUT_CONFIG, {**CNN_FLAGS, "--batch_size": "65536"})
+    assert conversion.origin("/training/batch_size") == "/flags/--batch_size"
+    assert conversion.origin("/encoder/num_filter_ratios/0") == "/flags/conv_num_filter_ratios"
+    assert conversion.origin("/examples/max_history_length") == "/input_config"
+    assert conversion.origin("") == "/input_config"
