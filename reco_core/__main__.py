@@ -1,4 +1,4 @@
-"""The pipeline as a command, no service needed: `python -m reco_core run`, `recommend` and `compare`."""
+"""The pipeline as a command, no service needed: `python -m reco_core run`, `examples`, `recommend` and `compare`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from reco_core.errors import ConfigInvalid, InsufficientStorage, Interrupted, PocketRecError, is_disk_full
 from reco_core.progress import JsonLinesReporter
+
+if TYPE_CHECKING:
+    from reco_core.config import JobConfig
+    from reco_core.datasets import DatasetSpec
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 75
@@ -31,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "run":
             _run(options, reporter)
+        elif options.command == "examples":
+            _examples(options, reporter)
         elif options.command == "recommend":
             _recommend(options, channel)
         else:
@@ -51,15 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
-    from reco_core import bundle, config, datasets
+    from reco_core import bundle, datasets
 
     bundle.require_free(options.out)  # before seconds are spent on anything else
-    settings = config.load_file(options.config) if options.config else config.load({"preset": options.preset})
-    try:
-        spec = datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise ConfigInvalid(f"--spec or --format is not valid: {'; '.join(faults)}") from None
+    settings, spec = _config(options), _dataset_spec(options)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -80,6 +81,38 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
         should_stop=stop.is_set,
     )
     reporter.result(options.out)
+
+
+def _examples(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
+    from reco_core import datasets, examples
+
+    def stop(*_: object) -> None:
+        raise Interrupted("interrupted; nothing was written")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    settings, spec = _config(options), _dataset_spec(options)
+    reporter.phase("validate")
+    interactions = datasets.load(options.data, spec)
+    reporter.phase("build_examples")
+    examples.write_examples(settings, interactions, options.out, reporter)
+    reporter.result(options.out)
+
+
+def _config(options: argparse.Namespace) -> JobConfig:
+    from reco_core import config
+
+    return config.load_file(options.config) if options.config else config.load({"preset": options.preset})
+
+
+def _dataset_spec(options: argparse.Namespace) -> DatasetSpec:
+    from reco_core import datasets
+
+    try:
+        return datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigInvalid(f"--spec or --format is not valid: {'; '.join(faults)}") from None
 
 
 def _recommend(options: argparse.Namespace, channel: Any) -> None:
@@ -121,16 +154,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reco_core", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="train on a log and write a bundle; progress as JSON lines")
-    run.add_argument("--data", type=Path, required=True, help="file, folder or zip")
-    run.add_argument("--format", help="format of the data, if it shouldn't be detected")
-    run.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
-    source = run.add_mutually_exclusive_group(required=True)
-    source.add_argument("--preset", help="name of a preset")
-    source.add_argument("--config", type=Path, help="config file, JSON or YAML")
+    _add_source(run)
     run.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     run.add_argument("--work", type=Path, help="folder for checkpoints and measurements.json (default: OUT.work)")
     run.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
     run.add_argument("--json", action="store_true", help="accepted for symmetry: events are always JSON lines")
+    make = commands.add_parser("examples", help="write a log's examples, as TFRecords if the config says so")
+    _add_source(make)
+    make.add_argument("--out", type=Path, required=True, help="folder for the examples and summary.json")
     ask = commands.add_parser("recommend", help="ask a bundle")
     ask.add_argument("--bundle", type=Path, required=True)
     ask.add_argument("--history", required=True, help="raw item ids, oldest first, separated by commas")
@@ -144,6 +175,15 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--samples", type=int, default=1000, help="bootstrap resamples")
     compare.add_argument("--seed", type=int, default=0)
     return parser
+
+
+def _add_source(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, required=True, help="file, folder or zip")
+    command.add_argument("--format", help="format of the data, if it shouldn't be detected")
+    command.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--preset", help="name of a preset")
+    source.add_argument("--config", type=Path, help="config file, JSON or YAML")
 
 
 if __name__ == "__main__":

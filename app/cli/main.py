@@ -6,6 +6,7 @@ import typer
 
 from app.cli import configs, datasets, estimates, jobs, models
 from app.cli.demo import demo
+from app.cli.examples import examples
 from app.cli.recommend import recommend
 from app.cli.serve import serve, worker
 from app.cli.train import train
@@ -43,6 +44,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(worker)
 app.command()(train)
+app.command()(examples)
 app.command()(recommend)
 app.add_typer(datasets.app, name="dataset")
 jobs.app.command()(estimates.validate)

@@ -1,0 +1,60 @@
+"""`python -m reco_core examples`: events on standard output, and nothing left behind when it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def started(data: Path, out: Path, config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "reco_core", "examples", "--data", data, "--out", out, "--config", config],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def config(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"examples": {"max_history_length": 200, "tfrecord": {"max_genre_length": 500}}}))
+    return file
+
+
+def test_events_tell_of_phases_progress_and_the_folder(reference_log, config, tmp_path):
+    process = started(reference_log, tmp_path / "set", config)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    events = [json.loads(line) for line in output.splitlines()]
+    assert [event["phase"] for event in events if event["event"] == "phase"] == ["validate", "build_examples"]
+    assert [event["done"] for event in events if event["event"] == "progress"][-1] == 586
+    assert events[-1] == {"event": "result", "path": str(tmp_path / "set")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_in_between_it_leaves_nothing(config, tmp_path, number):
+    random = np.random.default_rng(0)
+    rows = {"user": random.integers(0, 900, 200_000), "item": random.integers(1, 2000, 200_000)}
+    log = tmp_path / "log.csv"
+    pl.DataFrame({**rows, "timestamp": np.arange(200_000)}).write_csv(log)
+    process = started(log, tmp_path / "set", config)
+    for line in process.stdout:
+        if json.loads(line)["event"] == "progress":  # the first after half a second of several
+            process.send_signal(number)
+            break
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert '"result"' not in output
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "log.csv"}
