@@ -22,6 +22,7 @@ from reco_core.export import (
 )
 from reco_core.inference import FileScorer
 from reco_core.progress import Reporter
+from reco_core.tensor_forms import IndexForm
 from reco_core.training import TrainedModel, automatic_batch_size, available_cores, model_scorer
 
 MOST_PARITY_EXAMPLES = 10_000
@@ -77,7 +78,7 @@ def rank(
     keras = measure(model_scorer(trained.model), "validation", MOST_PARITY_EXAMPLES)
     validation, test = {}, {}
     for name in names:
-        with FileScorer(files.variants[name].path, available_cores()) as scorer:
+        with FileScorer(files.variants[name].path, available_cores(), files.form) as scorer:
             validation[name] = measure(scorer, "validation", MOST_PARITY_EXAMPLES)
             test[name] = measure(scorer, "test", samples=config.evaluation.bootstrap_samples)
     baselines: dict[str, Evaluation] = {
@@ -105,7 +106,7 @@ def verify(
     }
     golden = {}
     for name, variant in files.variants.items():
-        golden[name] = golden_cases(variant.path, example_set, config.export.exclude_ids, config.seed)
+        golden[name] = golden_cases(variant.path, example_set, config.export.exclude_ids, config.seed, files.form)
         refused = parity[name].refused or _contradiction(config, files, name, example_set, golden[name])
         parity[name] = Parity(parity[name].overlap, parity[name].ndcg_loss, refused)
     if parity["float32"].refused:
@@ -128,7 +129,7 @@ def verify(
         training=_training(trained),
     )
     if example_set.protocol == "reference":
-        document["original_metrics"] = _original_metrics(config, files.variants[default], example_set)
+        document["original_metrics"] = _original_metrics(config, files.variants[default], files.form, example_set)
     return Assessment(
         default,
         shipped,
@@ -142,11 +143,13 @@ def _training(trained: TrainedModel) -> dict[str, int]:
     return facts if trained.epoch in (None, trained.best_epoch) else {**facts, "exported_epoch": trained.epoch}
 
 
-def _original_metrics(config: JobConfig, variant: ExportedVariant, example_set: ExampleSet) -> dict[str, Any]:
+def _original_metrics(
+    config: JobConfig, variant: ExportedVariant, form: IndexForm, example_set: ExampleSet
+) -> dict[str, Any]:
     """What people who compare with the original toolkit look for, in batches as large as training's."""
     examples = len(example_set.train)
     batch_size = min(config.training.batch_size or automatic_batch_size(examples), examples)
-    with FileScorer(variant.path, available_cores()) as scorer:
+    with FileScorer(variant.path, available_cores(), form) as scorer:
         return original_metrics(
             scorer, example_set, "test", batch_size=batch_size, ks={*config.evaluation.k, 10}, seed=config.seed
         )
@@ -157,10 +160,12 @@ def _contradiction(
 ) -> str | None:
     """Why a file can't be trusted with itself: `recommend` against `score_all`, and against its golden vectors."""
     path = files.variants[name].path
-    wrong = check_recommend(path, example_set, repeats=config.repeats, users=RECOMMEND_CHECKS, seed=config.seed)
+    wrong = check_recommend(
+        path, example_set, repeats=config.repeats, users=RECOMMEND_CHECKS, seed=config.seed, form=files.form
+    )
     if wrong:
         return f"`recommend` and `score_all` give different lists for {wrong} histories"
-    if not reproduces(path, cases):
+    if not reproduces(path, cases, form=files.form):
         return "its golden vectors don't reproduce"
     return None
 

@@ -17,6 +17,7 @@ import numpy as np
 from reco_core.export import ExportedFiles
 from reco_core.inference import Recommender
 from reco_core.progress import Phase, Reporter
+from reco_core.tensor_forms import IndexForm
 from reco_core.training import TrainedModel
 
 _CALLS = 200
@@ -49,7 +50,7 @@ class Measurements:
         for name, variant in files.variants.items():
             self._document["variants"][name] = {
                 "bytes": variant.bytes,
-                "latency_ms": round(_latency_ms(variant.path, files.shape.items), 4),
+                "latency_ms": round(_latency_ms(variant.path, files.shape.items, files.form), 4),
             }
 
     def write(self, path: Path) -> None:
@@ -59,13 +60,13 @@ class Measurements:
         path.write_text(json.dumps(self._document, indent=1) + "\n", encoding="utf-8")
 
 
-def _latency_ms(path: Path, items: int) -> float:
-    recommender = Recommender(path, threads=1)
+def _latency_ms(path: Path, items: int, form: IndexForm | None) -> float:
+    recommender = Recommender(path, threads=1, form=form)
     random = np.random.default_rng(0)
     histories = random.integers(1, items + 1, (_CALLS, recommender.history_length)).astype(np.int32)
     times = []
-    for history in histories:
+    for tensors in [recommender.tensors(history) for history in histories]:
         began = time.perf_counter()
-        recommender.recommend(history)
+        recommender.run(tensors)
         times.append(time.perf_counter() - began)
     return median(times) * 1000

@@ -66,9 +66,10 @@ def run(
     with measured.phase("build_examples", reporter):
         prepared = _prepared(config, source, reporter)
         example_set, data_hash = prepared.example_set, prepared.data_hash
+        config = _resolved(config, prepared)
         # time is no limit here: who starts it says how long it may take
         require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
-        dual_encoder = model.build(config, example_set.vocabulary)
+        dual_encoder = model.build(config, example_set.vocabulary, example_set.timelines.features)
 
     with measured.phase("train", reporter):
         trained = training.train(
@@ -132,7 +133,9 @@ def export_again(
                 f"{weights.name} has {len(given.item_ids) - 1:,} items in another order than this version gives them; "
                 "export with the version that trained, or train again"
             )
-        dual_encoder = model.build(model.config_for_export(config), vocabulary)
+        config = _resolved(config, prepared)
+        features = prepared.example_set.timelines.features
+        dual_encoder = model.build(model.config_for_export(config), vocabulary, features)
         training.assign_weights(dual_encoder, given)
 
     if should_stop():
@@ -160,8 +163,9 @@ def _deliver(
                 config,
                 trained.model,
                 example_set.vocabulary,
-                Path(folder),
+                Path(folder) / "variants",
                 reporter,
+                features=example_set.timelines.features,
                 keep_saved_model=work / export.SAVED_MODEL if config.export.saved_model else None,
             )
 
@@ -172,6 +176,12 @@ def _deliver(
             assessed = assessment.verify(config, trained, files, example_set, rankings)
             measured.files(files)
 
+        assets = None
+        if files.app_items is not None:
+            assets = Path(folder) / "assets"
+            shipped_file = files.variants[assessed.default_variant].path
+            export.write_assets(assets, config, example_set.vocabulary, files.app_items, shipped_file)
+
         manifest = bundle.write(
             out,
             vocabulary=example_set.vocabulary,
@@ -179,7 +189,10 @@ def _deliver(
             default_variant=assessed.default_variant,
             report=assessed.report,
             golden=assessed.golden,
+            assets=assets,
             details={
+                "layout": config.export.layout,
+                "ids": "raw" if config.export.raw_ids else "index",
                 "signatures": files.shape.signatures(),
                 "operators": {name: export.operators(files.variants[name].path) for name in assessed.shipped},
                 "vocabulary_size": example_set.vocabulary.size,
@@ -202,12 +215,18 @@ def _deliver(
 def _prepared(config: JobConfig, source: Interactions | Prepared, reporter: Reporter) -> Prepared:
     prepared = source if isinstance(source, Prepared) else examples.prepare(config, source)
     example_set = prepared.example_set
+    export.require_exportable(config, example_set.vocabulary, example_set.timelines.features)
     require_budget(config, example_set.vocabulary.size)
     reporter.log(
         f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
         f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
     )
     return prepared
+
+
+def _resolved(config: JobConfig, prepared: Prepared) -> JobConfig:
+    """With the features that were read, which is what the bundle states; `automatic` leaves them open."""
+    return config.model_copy(update={"features": prepared.example_set.features})
 
 
 def _require_same_data(given: training.ModelWeights, source: Interactions | Prepared) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from reco_core.errors import FieldError, NotABundle, UnknownItems
 from reco_core.inference import Recommender
+from reco_core.tensor_forms import form_of_bundle
 
 
 def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:
@@ -27,8 +28,8 @@ def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:
     """
     try:
         items = json.loads((bundle / "items.json").read_text(encoding="utf-8"))
-        recommender = Recommender(bundle / "model.tflite")
-    except (OSError, ValueError) as error:
+        recommender = Recommender(bundle / "model.tflite", form=form_of_bundle(bundle))
+    except (OSError, ValueError, KeyError) as error:
         raise NotABundle(f"{bundle} doesn't hold a bundle ({error}); give the folder of an unpacked bundle") from None
     by_id = {item["id"]: item for item in items}
     unknown = [raw for raw in history if raw not in by_id]

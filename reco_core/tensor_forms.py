@@ -5,8 +5,10 @@ One form belongs to each way of exporting. With it one recommender runs, checks 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,6 +37,10 @@ class IndexForm:
     def to_file(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The model's inputs by name, with a batch of one -> the file's."""
         return dict(inputs)
+
+    def features(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Examples of the file's inputs by name -> of the model's features, with a batch of one."""
+        return {name: value for name, value in inputs.items() if name not in (self.history, "exclude_ids")}
 
     def ids_of(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
         """What `recommend` gave -> int32 [K] item indices; an empty slot has 0."""
@@ -82,6 +88,10 @@ class ReferenceForm(IndexForm):
             found[GENRES] = self._lines()[inputs[self.genre_feature][0]]
         return found
 
+    def features(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Examples of the file's inputs by name -> of the model's features, with a batch of one."""
+        return {} if self.genre_feature is None else {self.genre_feature: inputs[GENRES][None]}
+
     def ids_of(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
         """What `serving_default` gave -> int32 [K] item indices; an empty slot has 0."""
         return self.numbers.indices(super().ids_of(outputs))
@@ -97,3 +107,29 @@ class ReferenceForm(IndexForm):
         for line in reversed(range(len(self.genre_indices))):
             lines[self.genre_indices[line]] = line
         return lines
+
+
+def form_of_bundle(folder: Path) -> IndexForm:
+    """How the files of a bundle are to be read, as its manifest, vocabularies and assets say.
+
+    Raises:
+        OSError, ValueError, KeyError: they are missing or damaged.
+    """
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if manifest.get("ids", "index") == "index":
+        return IndexForm()
+    numbers = ItemNumbers.of(_lines(folder / "vocabulary" / "items.txt"), "")
+    if manifest["layout"] == "default":
+        return RawForm(numbers)
+    genre_list = json.loads((folder / "assets" / "config.json").read_text(encoding="utf-8")).get("genreList")
+    if genre_list is None:
+        return ReferenceForm(numbers)
+    (group,) = manifest["config"]["features"]["activity_groups"]
+    name = group["features"][0]["name"]
+    known = {word: index for index, word in enumerate(_lines(folder / "vocabulary" / f"{name}.txt")) if index > 1}
+    lines = _lines(folder / "assets" / genre_list)
+    return ReferenceForm(numbers, name, np.array([0, *(known.get(line, 1) for line in lines[1:])], np.int32))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")

@@ -1,6 +1,7 @@
 """Stage 5 of 7: trained model -> .tflite files."""
 
-from reco_core.export.convert import ExportedFiles, ExportedVariant, export
+from reco_core.export.assets import write_assets
+from reco_core.export.convert import ExportedFiles, ExportedVariant, export, require_exportable
 from reco_core.export.golden import GOLDEN_TOLERANCE, golden_cases, reproduces
 from reco_core.export.operators import operators
 from reco_core.export.parity import Parity, check_parity, check_recommend
@@ -18,4 +19,6 @@ __all__ = [
     "golden_cases",
     "operators",
     "reproduces",
+    "require_exportable",
+    "write_assets",
 ]

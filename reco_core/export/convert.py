@@ -45,6 +45,18 @@ class ExportedFiles:
     app_items: AppItems | None = None  # of the layout `reference`
 
 
+def require_exportable(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]) -> None:
+    """Check before training that the files which the config asks for can be made of these data.
+
+    Raises:
+        ConfigInvalid: raw ids are asked for and aren't whole numbers, or the layout can't have the features.
+    """
+    if config.export.layout == "reference":
+        app_items(config, vocabulary, features)
+    elif config.export.raw_ids:
+        ItemNumbers.of(vocabulary.item_ids, "/export/ids")
+
+
 def export(
     config: JobConfig,
     model: DualEncoder,
