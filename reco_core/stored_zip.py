@@ -16,13 +16,19 @@ def write(folder: Path, path: Path) -> None:
     with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for member in sorted(folder.rglob("*")):
             if member.is_file():
-                info = zipfile.ZipInfo(member.relative_to(folder).as_posix(), _TIME)
-                info.external_attr = 0o644 << 16
-                info.create_system = 3  # the same on every platform
+                info = entry(member.relative_to(folder).as_posix())
                 with member.open("rb") as source, archive.open(info, "w", force_zip64=False) as target:
                     shutil.copyfileobj(source, target, 1 << 20)
     sync(temporary)
     temporary.replace(path)
+
+
+def entry(name: str) -> zipfile.ZipInfo:
+    """A member of such a zip."""
+    info = zipfile.ZipInfo(name, _TIME)
+    info.external_attr = 0o644 << 16
+    info.create_system = 3  # the same on every platform
+    return info
 
 
 def sync(path: Path) -> None:

@@ -52,6 +52,7 @@ def log_statistics(interactions: Interactions) -> dict[str, Any]:
         "vocabulary": len(interactions.item_ids),
         "attribute": attribute,
         "text_bytes": _text_bytes(interactions),
+        "id_bytes": sum(len(text.encode()) for text in interactions.item_ids),
         "lowest_rating": None if ratings is None else float(ratings.min()),
         "timelines": timelines,
     }

@@ -29,4 +29,5 @@ def measured_workload(config: JobConfig, interactions: Interactions, example_set
         test=len(example_set.test),
         exact=True,
         text_bytes=sum(len(text.encode()) for text in (*texts, *values)),
+        id_bytes=sum(len(raw.encode()) for raw in vocabulary.item_ids[1:]),
     )

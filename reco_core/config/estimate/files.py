@@ -25,6 +25,10 @@ _FURTHER_CONVOLUTION = 2_850
 _FILTER = 32  # scales of a quantized one
 _UNROLLED_STEP = 8_015
 _LOOP = 27_500
+_METADATA = 2_250  # texts, a reference to each tensor's buffer, the directory of the zip
+_METADATA_STEP = 230  # references to the tensors of an unrolled step
+_METADATA_LOOP = 850
+_METADATA_FEATURE = 500
 _GOLDEN_AND_REPORT = 60_000  # report.json, golden.json, manifest.json
 _ITEM_LINE = 60  # punctuation of an item in items.json
 
@@ -32,7 +36,7 @@ _ITEM_LINE = 60  # punctuation of an item in items.json
 def variant_bytes(config: JobConfig, work: Workload) -> dict[VariantName, int]:
     """The size of each variant that is made; float32 always is."""
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
-    return {name: _weights(name, config, work) + _graph(name, config) for name in names}
+    return {name: _weights(name, config, work) + _graph(name, config) + _metadata(config, work) for name in names}
 
 
 def bundle_bytes(config: JobConfig, work: Workload, variants: Mapping[VariantName, int]) -> int:
@@ -57,7 +61,7 @@ def _stored(name: VariantName, matrix: Matrix) -> int:
 
 
 def _graph(name: VariantName, config: JobConfig) -> int:
-    encoder, length = config.encoder, config.examples.max_history_length
+    encoder, length = config.encoder, config.export_history_length
     size = _GRAPH[name] + _DENSE[name] * len(config.model.hidden_layers)
     if config.export.exclude_ids:
         size += _EXCLUDE_IDS
@@ -72,3 +76,14 @@ def _graph(name: VariantName, config: JobConfig) -> int:
     if isinstance(encoder, Rnn):
         return size + _LOOP + (2 if name == "float16" else 4) * length * encoder.num_units
     return size
+
+
+def _metadata(config: JobConfig, work: Workload) -> int:
+    """What the file says of itself, and the raw ids."""
+    if not config.export.metadata:
+        return 0
+    size = _METADATA + _METADATA_FEATURE * sum(1 for _ in config.features.every()) + work.id_bytes + work.vocabulary
+    if not isinstance(config.encoder, Rnn):
+        return size
+    length = config.export_history_length
+    return size + (_METADATA_STEP * length if length <= MOST_UNROLLED_STEPS else _METADATA_LOOP)

@@ -47,6 +47,7 @@ class Workload:
     exact: bool  # False where the report has no statistics and the counts are guesses
     text_bytes: int  # of ids, titles and attribute values, in all
     lengths: tuple[Lengths, ...] = ()  # of the users that take part
+    id_bytes: int = 0  # of item ids alone
 
     @property
     def batch_size(self) -> int:
@@ -106,6 +107,8 @@ def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
         exact=True,
         text_bytes=found["text_bytes"],
         lengths=kept,
+        # reports from before it was counted: as many digits as the items' numbers have
+        id_bytes=found.get("id_bytes", len(str(found["vocabulary"])) * found["vocabulary"]),
     )
 
 
@@ -130,6 +133,7 @@ def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
         test=test,
         exact=False,
         text_bytes=20 * items,
+        id_bytes=len(str(items)) * items,
     )
 
 

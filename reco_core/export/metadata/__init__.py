@@ -1,6 +1,7 @@
 """What an exported file says of itself: TensorFlow Lite metadata, and vocabularies in a zip behind the model."""
 
 from reco_core.export.metadata.embed import METADATA_NAME, add_metadata
+from reco_core.export.metadata.reference_wording import describe_reference
 from reco_core.export.metadata.tables import FILE_IDENTIFIER, metadata_bytes
 from reco_core.export.metadata.texts import AssociatedFile, FileKind, ModelText, SignatureText, TensorText
 from reco_core.export.metadata.wording import describe
@@ -15,5 +16,6 @@ __all__ = [
     "TensorText",
     "add_metadata",
     "describe",
+    "describe_reference",
     "metadata_bytes",
 ]

@@ -16,13 +16,13 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from reco_core import stored_zip
 from reco_core.export.metadata.tables import metadata_bytes
 from reco_core.export.metadata.texts import AssociatedFile, ModelText
 
 METADATA_NAME = "TFLITE_METADATA"  # by which readers find the buffer
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # of buffers in the schema of models; positions in the old file keep theirs
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; any fixed time would do
 # Fields of the table Model by number. All but the version are references.
 _MODEL_FIELDS = 8
 _VERSION, _BUFFERS, _METADATA = 0, 4, 6
@@ -131,8 +131,5 @@ def _with_zip(content: bytes, files: tuple[AssociatedFile, ...]) -> bytes:
     # "a" on something that is no zip appends one, with positions that count from the start of the file
     with zipfile.ZipFile(whole, "a", zipfile.ZIP_STORED) as archive:
         for file in files:
-            info = zipfile.ZipInfo(file.name, _ZIP_TIME)
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # the same on every platform
-            archive.writestr(info, file.content())
+            archive.writestr(stored_zip.entry(file.name), file.content())
     return whole.getvalue()

@@ -313,3 +313,39 @@ def test_the_version_is_that_of_the_bundle(described):
     from reco_core import bundle
 
     assert metadata(described["float32"]).text(2) == str(bundle.FORMAT_VERSION)
+
+
+@pytest.mark.parametrize(
+    "layout", [{"layout": "default"}, {"layout": "default", "ids": "raw"}, {"layout": "reference"}]
+)
+def test_exported_files_have_metadata_in_every_layout(export_untrained, layout):
+    _, _, files = export_untrained(30, only_float32=True, export={"top_k": 5, **layout})
+    content = files.variants["float32"].path.read_bytes()
+    assert files.variants["float32"].bytes == len(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("items.txt").decode().splitlines() == ["<pad>", *map(str, range(1, 31))]
+    described = {graph.text(0): graph for graph in metadata(content).tables(3)}
+    for name, signature in files.shape.signatures().items():
+        for tables, tensors in ((described[name].tables(2), "inputs"), (described[name].tables(3), "outputs")):
+            assert {table.text(0) for table in tables} == set(signature[tensors])
+            for table in tables:
+                assert table.text(1)
+                assert len(table.texts(2)) == len(signature[tensors][table.text(0)]["shape"])
+
+
+def test_genres_of_the_layout_reference_are_lines_of_the_apps_list(plain):
+    from reco_core.export.assets import AppItems, GenreInput
+    from reco_core.export.metadata import describe_reference
+    from reco_core.export.reference import ReferenceShape
+    from reco_core.item_numbers import ItemNumbers
+
+    lines = ("UNK", "War", "Drama")
+    genres = GenreInput("genres", 32, lines, np.array([0, 3, 2], np.int32))
+    items = AppItems(ItemNumbers(np.arange(ITEMS + 1, dtype=np.int32)), ((),) * (ITEMS + 1), genres)
+    text = describe_reference(ReferenceShape.around(replace(plain[1], exclude_ids=0), 32), plain[2], items)
+    for signature in text.signatures.values():
+        assert list(signature.inputs) == ["context_movie_id", "context_movie_genre"]
+        genre = signature.inputs["context_movie_genre"]
+        assert (genre.file, genre.bounds) == ("movie_genre_vocab.txt", (0, 2))
+        assert signature.inputs["context_movie_id"].file is None  # raw ids
+    assert [(file.name, file.lines) for file in text.files] == [("items.txt", IDS), ("movie_genre_vocab.txt", lines)]

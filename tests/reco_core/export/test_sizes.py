@@ -13,7 +13,7 @@ from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.seconds import MOST_VALIDATION_EXAMPLES
 from reco_core.examples import Vocabulary
 
-WORK = Workload(1000, 50, 0, 1000, 300, 0, 0, 850, 50, 50, exact=True, text_bytes=0)
+WORK = Workload(1000, 50, 0, 1000, 300, 0, 0, 850, 50, 50, exact=True, text_bytes=0, id_bytes=790)
 
 
 CNN = {"type": "cnn", "num_filter_ratios": [2, 1], "kernel_size": 3}
