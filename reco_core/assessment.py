@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reco_core.config import JobConfig, VariantName
+from reco_core.environment import available_cores
 from reco_core.errors import FieldError, ParityFailed, SizeBudgetImpossible
 from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics, report
 from reco_core.examples import ExampleSet, Split
@@ -23,7 +24,7 @@ from reco_core.export import (
 from reco_core.inference import FileScorer
 from reco_core.progress import Reporter
 from reco_core.tensor_forms import IndexForm
-from reco_core.training import TrainedModel, automatic_batch_size, available_cores, model_scorer
+from reco_core.training import TrainedModel, model_scorer
 
 MOST_PARITY_EXAMPLES = 10_000
 RECOMMEND_CHECKS = 1_000
@@ -147,8 +148,7 @@ def _original_metrics(
     config: JobConfig, variant: ExportedVariant, form: IndexForm, example_set: ExampleSet
 ) -> dict[str, Any]:
     """What people who compare with the original toolkit look for, in batches as large as training's."""
-    examples = len(example_set.train)
-    batch_size = min(config.training.batch_size or automatic_batch_size(examples), examples)
+    batch_size = config.training.batch_size_for(len(example_set.train))
     with FileScorer(variant.path, available_cores(), form) as scorer:
         return original_metrics(
             scorer, example_set, "test", batch_size=batch_size, ks={*config.evaluation.k, 10}, seed=config.seed

@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reco_core.export import ExportedFiles
 from reco_core.inference import Recommender
 from reco_core.progress import Phase, Reporter
 from reco_core.tensor_forms import IndexForm
-from reco_core.training import TrainedModel
+
+if TYPE_CHECKING:
+    # they bring TensorFlow, which measuring a shipped file needs none of
+    from reco_core.export import ExportedFiles
+    from reco_core.training import TrainedModel
 
 _CALLS = 200
 
@@ -48,10 +51,14 @@ class Measurements:
     def files(self, files: ExportedFiles) -> None:
         """Median latency of `recommend` on one thread, for each variant."""
         for name, variant in files.variants.items():
-            self._document["variants"][name] = {
-                "bytes": variant.bytes,
-                "latency_ms": round(_latency_ms(variant.path, files.shape.items, files.form), 4),
-            }
+            self.file(name, variant.path, files.shape.items, files.form)
+
+    def file(self, name: str, path: Path, items: int, form: IndexForm | None = None) -> None:
+        """Size and latency of one file, which knows `items` items."""
+        self._document["variants"][name] = {
+            "bytes": path.stat().st_size,
+            "latency_ms": round(_latency_ms(path, items, form), 4),
+        }
 
     def write(self, path: Path) -> None:
         """Write what was measured, peak memory of this process included."""

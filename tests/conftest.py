@@ -20,6 +20,7 @@ PIPELINE = (
     "test_run.py",
     "test_recommending.py",
     "test_export_again.py",
+    "test_evaluating.py",
 )
 
 

@@ -71,6 +71,11 @@ class ModelConfig(Section):
     dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on the encoder's input and output, in training.")
 
 
+def automatic_batch_size(examples: int) -> int:
+    """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
+    return min(512, max(32, examples // 100))
+
+
 class TrainingConfig(Section):
     """Optimisation."""
 
@@ -128,6 +133,10 @@ class TrainingConfig(Section):
         if self.label_smoothing and self.loss != "full_softmax":
             raise ValueError("label_smoothing needs the loss full_softmax; set it to 0 or change loss")
         return self
+
+    def batch_size_for(self, examples: int) -> int:
+        """Examples per step where there are `examples` to train on."""
+        return min(self.batch_size or automatic_batch_size(examples), examples)
 
 
 class EvaluationConfig(Section):

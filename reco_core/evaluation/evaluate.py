@@ -49,7 +49,7 @@ class Evaluation:
     strata: Mapping[str, Mapping[str, Stratum]]
     tied_share: float  # labels whose score another candidate has too
     seen_labels: int  # labels the user had seen before: misses unless repeats are allowed
-    cold_labels: int  # labels without training data: misses
+    cold_labels: int  # labels that the scorer has no training data of: misses
 
     @property
     def examples(self) -> int:
@@ -83,6 +83,7 @@ def evaluate(
     lists: bool = True,
     at_most: int | None = None,
     chunk: int | None = None,
+    known: NDArray[np.bool_] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Rank the labels of a split among all items of the vocabulary.
@@ -96,6 +97,8 @@ def evaluate(
         lists: whether to make the top-10 lists and the metrics that need them.
         at_most: rank only so many examples, drawn by `seed`; None ranks all.
         chunk: examples at a time; None takes as many as make a block of scores that stays in the cache.
+        known: bool [items + 1], the items that the scorer has learned of; labels that aren't are misses. None: those with
+            training data in the example set.
         progress: called with (examples done, examples in all) after each chunk.
 
     Raises:
@@ -105,7 +108,9 @@ def evaluate(
     examples = _sample(example_set.split(split), at_most, seed)
     if len(examples) == 0:
         raise ValueError(f"the split {split!r} has no examples, so there is nothing to evaluate")
-    ranked = _rank(scorer, example_set, examples, repeats, lists, chunk, progress)
+    if known is None:
+        known = example_set.vocabulary.counts > 0
+    ranked = _rank(scorer, example_set, examples, known, repeats, lists, chunk, progress)
     metrics, parts = _summarise(example_set, examples, ranked, tuple(metric_names(ks)), bootstrap_samples, seed)
     return Evaluation(
         split=split,
@@ -145,6 +150,7 @@ def _rank(
     scorer: Scorer,
     example_set: ExampleSet,
     examples: Examples,
+    known: NDArray[np.bool_],
     repeats: bool,
     lists: bool,
     chunk: int | None,
@@ -173,7 +179,7 @@ def _rank(
             top[part] = top_items(buffer, LIST_LENGTH)
         if progress is not None:
             progress(min(begin + step, total), total)
-    cold = example_set.vocabulary.counts[timelines.items[examples.labels]] == 0
+    cold = ~known[timelines.items[examples.labels]]
     ranks[cold] = items + 1
     return _Ranked(ranks, tied, cold, seen_labels, top)
 

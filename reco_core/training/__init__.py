@@ -1,10 +1,9 @@
 """Stage 4 of 7: dual encoder + examples -> trained model."""
 
-from reco_core.training.batches import automatic_batch_size
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.kept import WeightsFolder
 from reco_core.training.loop import TrainedModel, model_scorer, restored, train
-from reco_core.training.runtime import Runtime, available_cores, configure
+from reco_core.training.runtime import Runtime, configure
 from reco_core.training.summaries import Summaries
 from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights
 
@@ -17,8 +16,6 @@ __all__ = [
     "WeightsFolder",
     "WeightsInfo",
     "assign_weights",
-    "automatic_batch_size",
-    "available_cores",
     "configure",
     "latest_checkpoint",
     "model_scorer",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import tensorflow as tf
+
+from reco_core.environment import available_cores
 
 
 @dataclass(frozen=True)
@@ -14,13 +15,6 @@ class Runtime:
 
     threads: int
     xla: bool
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def configure(threads: int | None = None) -> Runtime:
