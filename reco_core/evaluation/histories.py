@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reco_core.examples import Examples, Timelines, windows
+from reco_core.examples import Examples, Timelines, feature_windows, windows
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,14 @@ class HistoryBatch:
     def window(self, length: int) -> NDArray[np.int32]:
         """The newest `length` items, oldest first, left-aligned, padded with 0: int32 [batch, length]."""
         return windows(self.timelines, self.users, self.ends, length)
+
+    def inputs(self, length: int) -> dict[str, NDArray[Any]]:
+        """What a model is given: `history`, as `window` has it, and each of the timelines' features by name."""
+        features = {
+            name: feature_windows(self.timelines, table, self.users, self.ends, length)
+            for name, table in self.timelines.features.items()
+        }
+        return {"history": self.window(length), **features}
 
     def last(self) -> NDArray[np.int32]:
         """The newest item of each history, 0 where it is empty: int32 [batch]."""

@@ -78,6 +78,7 @@ def export(
     """
     reporter = reporter or SilentReporter()
     folder.mkdir(parents=True, exist_ok=True)
+    features = features or model.features
     shape, module, form, items = _module(config, model, vocabulary, features)
     signatures = module.signatures()
     text = _text(config, shape, vocabulary, features, items)
@@ -98,7 +99,7 @@ def export(
 def _module(
     config: JobConfig, model: DualEncoder, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]
 ) -> tuple[ServingShape, ServingModule | ReferenceModule, IndexForm, AppItems | None]:
-    shape = ServingShape.of(config, vocabulary.size)
+    shape = ServingShape.of(config, vocabulary.size, model.features)
     if config.export.layout == "reference":
         items = app_items(config, vocabulary, features)
         genre_length = None if items.genre_input is None else items.genre_input.length

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reco_core.examples import ExampleSet, windows
+from reco_core.evaluation import HistoryBatch
+from reco_core.examples import ExampleSet
 from reco_core.inference import Recommender
 from reco_core.tensor_forms import IndexForm
 
@@ -27,12 +29,20 @@ def golden_cases(
     recommender = Recommender(path, form=form)
     validation = example_set.validation
     chosen = np.random.default_rng([seed, 2]).permutation(len(validation))[: _CASES - 2]
-    real = windows(
-        example_set.timelines, validation.users[chosen], validation.labels[chosen], recommender.history_length
+    timelines = example_set.timelines
+    real = HistoryBatch(timelines, validation.users[chosen], validation.labels[chosen]).inputs(
+        recommender.history_length
     )
-    histories = [np.zeros(0, np.int32), np.ones(1, np.int32), *(row[row > 0] for row in real)]
+    histories = [np.zeros(0, np.int32), np.ones(1, np.int32), *(row[row > 0] for row in real["history"])]
+    nothing = {
+        name: np.full(empty.shape, timelines.features[name].fill, empty.dtype)
+        for name, empty in recommender.features.items()
+    }
+    features = [nothing, nothing, *({name: real[name][row] for name in nothing} for row in range(len(chosen)))]
     excluded = np.arange(1, min(exclude_ids, 3) + 1, dtype=np.int32)
-    return [_case(recommender, form, history, excluded) for history in histories]
+    return [
+        _case(recommender, form, history, excluded, beside) for history, beside in zip(histories, features, strict=True)
+    ]
 
 
 def reproduces(
@@ -42,7 +52,7 @@ def reproduces(
     form = form or IndexForm()
     recommender = Recommender(path, form=form)
     for case in cases:
-        outputs = recommender.run({name: np.array(value, np.int32) for name, value in case["inputs"].items()})
+        outputs = recommender.run(recommender.typed(case["inputs"]))
         ids, scores = outputs[form.ids].reshape(-1), outputs[form.scores].reshape(-1)
         expected = np.array(case["scores"], np.float32)
         if not np.abs(scores - expected).max() <= tolerance:  # NaN fails too
@@ -61,9 +71,13 @@ def _tied(scores: NDArray[np.float32], moved: NDArray[np.bool_], tolerance: floa
 
 
 def _case(
-    recommender: Recommender, form: IndexForm, history: NDArray[np.int32], excluded: NDArray[np.int32]
+    recommender: Recommender,
+    form: IndexForm,
+    history: NDArray[np.int32],
+    excluded: NDArray[np.int32],
+    features: Mapping[str, NDArray[Any]],
 ) -> dict[str, Any]:
-    tensors = recommender.tensors(history, excluded)
+    tensors = recommender.tensors(history, excluded, features)
     outputs = recommender.run(tensors)
     return {
         "inputs": {name: tensor.tolist() for name, tensor in tensors.items()},

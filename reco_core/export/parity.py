@@ -66,7 +66,8 @@ def check_recommend(
     chosen = np.random.default_rng(seed).permutation(len(examples))[:users]
     recommender = Recommender(path, form=form)
     batch = HistoryBatch.of(example_set.timelines, Examples(examples.users[chosen], examples.labels[chosen]))
-    histories = batch.window(recommender.history_length)
+    inputs = batch.inputs(recommender.history_length)
+    histories = inputs["history"]
     with FileScorer(path, form=form) as scorer:
         scores = scorer(batch)
     scores[:, 0] = -np.inf
@@ -74,7 +75,8 @@ def check_recommend(
         np.put_along_axis(scores, histories.astype(np.intp), -np.inf, axis=1)
     wrong = 0
     for row, history in enumerate(histories):
-        ids, _ = recommender.recommend(history[history > 0])
+        features = {name: inputs[name][row] for name in recommender.features}
+        ids, _ = recommender.recommend(history[history > 0], features=features)
         filled = ids[ids > 0]
         expected = top_items(scores[row : row + 1], len(ids))[0]
         wrong += not np.array_equal(filled, expected[expected > 0])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from reco_core.config import JobConfig
+from reco_core.examples import FeatureTable
 from reco_core.model import DualEncoder
 
 EMPTY_SCORE = -3.4e38  # of an empty slot; close to the lowest float32, and finite
+
+_NONE: Mapping[str, FeatureTable] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,23 @@ class InputSpec:
     name: str
     dtype: Literal["int32", "float32"]
     shape: tuple[int, ...]  # with the batch of one
+    about: Mapping[str, Any] = field(default_factory=dict)  # what the manifest says besides
+
+    @classmethod
+    def of_feature(cls, table: FeatureTable, history_length: int) -> InputSpec:
+        """The input of a feature: indices, or quantities as they are."""
+        kind = "float" if table.is_float else "category" if table.vocabulary is not None else "int"
+        about: dict[str, Any] = {"feature": kind, "scope": table.scope, "layout": table.layout, "fill": table.fill}
+        if table.vocabulary is not None:
+            about |= {"vocabulary": f"vocabulary/{table.name}.txt", "out_of_vocabulary": table.oov}
+        elif not table.is_float:
+            about |= {"values": table.oov, "out_of_vocabulary": table.oov}
+        shape = (1, *table.window_shape(history_length))
+        return cls(table.name, "float32" if table.is_float else "int32", shape, about)
 
     def as_dict(self) -> dict[str, Any]:
         """As the manifest states it."""
-        return {"dtype": self.dtype, "shape": list(self.shape)}
+        return {"dtype": self.dtype, "shape": list(self.shape), **self.about}
 
     def tensor_spec(self) -> Any:
         """As TensorFlow has it."""
@@ -44,10 +61,11 @@ class ServingShape:
     features: tuple[InputSpec, ...] = ()
 
     @classmethod
-    def of(cls, config: JobConfig, items: int) -> ServingShape:
-        """What `config` asks for on a vocabulary of `items` items."""
-        export = config.export
-        return cls(items, config.export_history_length, min(export.top_k, items), export.exclude_ids, config.repeats)
+    def of(cls, config: JobConfig, items: int, features: Mapping[str, FeatureTable] = _NONE) -> ServingShape:
+        """What `config` asks for on a vocabulary of `items` items, of a model that reads `features`."""
+        export, length = config.export, config.export_history_length
+        specs = tuple(InputSpec.of_feature(table, length) for table in features.values())
+        return cls(items, length, min(export.top_k, items), export.exclude_ids, config.repeats, specs)
 
     @property
     def inputs(self) -> dict[str, InputSpec]:

@@ -1,24 +1,32 @@
-"""Context encoder and label encoder, compared by dot product."""
+"""Context encoder, encoders of the feature groups, and label encoder, compared by dot product."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from reco_core.config import JobConfig
+from reco_core.config import ActivityGroup, GlobalGroup, JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
-from reco_core.examples import ItemAttribute, Vocabulary
+from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
 from reco_core.model import context_encoders
+from reco_core.model.feature_groups import FeatureSequence, GroupEncoder
 from reco_core.model.label_encoder import LabelEncoder
+
+# No layer's dropout has a seed of the groups' before there are so many hidden layers.
+_GROUP_SITES = 100
 
 
 class DualEncoder(keras.Model):
-    """Scores all items for a history: `encode(history) . table[item] + bias[item]`."""
+    """Scores all items for a history and features: `encode(inputs) . table[item] + bias[item]`."""
 
-    def __init__(self, config: JobConfig, vocabulary: Vocabulary, **kwargs: Any) -> None:
+    def __init__(
+        self, config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, FeatureTable], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.config = config
         self.history_length = config.examples.max_history_length
@@ -38,13 +46,46 @@ class DualEncoder(keras.Model):
         ]
         # linear: a ReLU here kills whole models, see docs/decisions
         self.projection = keras.layers.Dense(model.embedding_dim, name="projection")
+        # after all other layers, whose weights must not depend on whether there are features
+        groups = config.features
+        self.beside_items = (
+            FeatureSequence(groups.history, features, (config.seed, 3, 0), name="history_features")
+            if groups.history
+            else None
+        )
+        every_group: list[ActivityGroup | GlobalGroup] = [*groups.activity_groups, *groups.global_groups]
+        self.groups = [
+            _group_encoder(group, features, (config.seed, 3, number), f"group_{number}")
+            for number, group in enumerate(every_group, start=1)
+        ]
+        self._tables = tuple(features[feature.name] for feature in groups.every())
+
+    @property
+    def features(self) -> dict[str, FeatureTable]:
+        """What the model reads besides the history, by name of the input."""
+        return {table.name: table for table in self._tables}
+
+    def input_specs(self) -> dict[str, Any]:
+        """Shapes and types of `scores`'s inputs, by name."""
+        specs = {"history": tf.TensorSpec([None, self.history_length], tf.int32)}
+        for name, table in self.features.items():
+            dtype = tf.float32 if table.is_float else tf.int32
+            specs[name] = tf.TensorSpec([None, *table.window_shape(self.history_length)], dtype)
+        return specs
 
     def build(self, input_shape: Any = None) -> None:
         """Create all weights."""
         self.label_encoder.build()
-        shape = (None, self.history_length, self.config.model.embedding_dim)
+        width = self.config.model.embedding_dim
+        if self.beside_items is not None:
+            self.beside_items.build(None)
+            width += self.beside_items.width
+        shape = (None, self.history_length, width)
         self.context_encoder.build(shape)
         width = self.context_encoder.compute_output_shape(shape)[-1]
+        for group in self.groups:
+            group.build((None, self.history_length))
+            width += group.width
         for layer in [*self.hidden, self.projection]:
             layer.build((None, width))
             width = layer.units
@@ -59,7 +100,15 @@ class DualEncoder(keras.Model):
             dropout_seed: two int32 scalars that differ from step to step, or None for no dropout.
         """
         mask = tf.cast(inputs["history"] > 0, tf.float32)
+        if self.beside_items is not None:
+            embedded = tf.concat([embedded, self.beside_items(inputs, mask)[0]], axis=-1)
         hidden = self.context_encoder(self._drop(embedded, dropout_seed, 0), mask)
+        if self.groups:
+            encoded = [
+                group(inputs, mask, drop=partial(self._drop, seed=dropout_seed, site=site))
+                for site, group in enumerate(self.groups, start=_GROUP_SITES)
+            ]
+            hidden = tf.concat([hidden, *encoded], axis=-1)
         for site, layer in enumerate(self.hidden, start=2):
             hidden = self._drop(layer(hidden), dropout_seed, site)
         return self._drop(self.projection(hidden), dropout_seed, 1)
@@ -105,14 +154,28 @@ def item_attribute(config: JobConfig, vocabulary: Vocabulary) -> ItemAttribute |
     return found
 
 
-def build(config: JobConfig, vocabulary: Vocabulary) -> DualEncoder:
-    """An untrained model; the same config and vocabulary give the same weights.
+def _group_encoder(
+    group: ActivityGroup | GlobalGroup, features: Mapping[str, FeatureTable], seed: tuple[int, ...], name: str
+) -> GroupEncoder:
+    sequence = FeatureSequence(group.features, features, seed, name=f"{name}_features")
+    encoder = context_encoders.build(group.encoder, sequence.width, f"{name}_encoder")
+    return GroupEncoder(sequence, encoder, name=name)
+
+
+_NONE: Mapping[str, FeatureTable] = MappingProxyType({})
+
+
+def build(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, FeatureTable] = _NONE) -> DualEncoder:
+    """An untrained model; the same config, vocabulary and features give the same weights.
+
+    Args:
+        features: those of `config.features`, which is resolved, by name, as in `Timelines.features`.
 
     Raises:
         ConfigInvalid: the config asks for an item attribute that the data lack.
     """
     # Keras draws the seeds of its initializers from global state when a layer is constructed
     keras.utils.set_random_seed(config.seed)
-    model = DualEncoder(config, vocabulary, name="dual_encoder")
+    model = DualEncoder(config, vocabulary, features, name="dual_encoder")
     model.build()
     return model

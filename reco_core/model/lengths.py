@@ -20,7 +20,7 @@ def for_export(config: JobConfig, trained: DualEncoder, vocabulary: Vocabulary) 
     wanted = config_for_export(config)
     if wanted.examples.max_history_length == trained.history_length:
         return trained
-    copy = build(wanted, vocabulary)
+    copy = build(wanted, vocabulary, trained.features)
     for target, source in zip(copy.trainable_variables, trained.trainable_variables, strict=True):
         target.assign(source)
     return copy

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from reco_core.config.models import automatic_batch_size
 from reco_core.examples import ExampleSet
+from reco_core.training.feature_windows import FeatureWindows
 
 
 class Batch(NamedTuple):
@@ -17,11 +19,6 @@ class Batch(NamedTuple):
     inputs: dict[str, Any]  # `history` int32 [batch, length], and the features by name
     labels: Any  # int32 [batch], indices from 1
     weights: Any  # float32 [batch], 0 where the last batch of an epoch has no more examples
-
-
-def automatic_batch_size(examples: int) -> int:
-    """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
-    return min(512, max(32, examples // 100))
 
 
 class TrainingExamples:
@@ -34,8 +31,10 @@ class TrainingExamples:
         self.steps = -(-self.count // self.batch_size)
         self._length = history_length
         self._items = tf.constant(timelines.items)
+        self._features = [FeatureWindows(table) for table in timelines.features.values()]
         self._begin = tf.constant(timelines.offsets[train.users].astype(np.int32))
         self._labels = tf.constant(train.labels.astype(np.int32))
+        self._users = tf.constant(train.users) if self._features else None
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
         """int32 [steps, batch] rows of the training examples in this epoch's order; -1 fills the last batch."""
@@ -52,4 +51,8 @@ class TrainingExamples:
         positions = begin[:, None] + tf.range(self._length)  # [batch, length]
         inside = positions < labels[:, None]
         history = tf.where(inside, tf.gather(self._items, tf.minimum(positions, labels[:, None])), 0)
-        return Batch({"history": history}, tf.gather(self._items, labels), weights)
+        inputs = {"history": history}
+        if self._users is not None:
+            users = tf.gather(self._users, rows)
+            inputs |= {one.name: one.gather(users, positions, history, inside) for one in self._features}
+        return Batch(inputs, tf.gather(self._items, labels), weights)

@@ -58,13 +58,15 @@ def restored(model: DualEncoder, info: WeightsInfo, examples: int) -> TrainedMod
 
 def model_scorer(model: DualEncoder) -> Scorer:
     """Scores by the Keras model itself, as early stopping and the parity gate need them."""
+    names = tuple(model.input_specs())
     compiled = tf.function(
         lambda inputs: tf.pad(model.scores(inputs), [[0, 0], [1, 0]]),
-        input_signature=[{"history": tf.TensorSpec([None, model.history_length], tf.int32)}],
+        input_signature=[model.input_specs()],
     )
 
     def score(batch: HistoryBatch) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = compiled({"history": tf.constant(batch.window(model.history_length))}).numpy()
+        inputs = batch.inputs(model.history_length)
+        scores: NDArray[np.float32] = compiled({name: tf.constant(inputs[name]) for name in names}).numpy()
         return scores
 
     return score

@@ -12,14 +12,14 @@ from reco_core.model.context_encoders.rnn import RnnEncoder
 __all__ = ["BowEncoder", "CnnEncoder", "RnnEncoder", "build"]
 
 
-def build(config: EncoderConfig, embedding_dim: int) -> Any:
+def build(config: EncoderConfig, embedding_dim: int, name: str = "context_encoder") -> Any:
     """The layer that `config` describes: `(embedded [batch, length, dim], mask [batch, length]) -> [batch, width]`.
 
     Rows of `mask` are ones and then zeros (left-aligned). What stands under a zero never changes the result.
     """
     if isinstance(config, Bow):
-        return BowEncoder(name="context_encoder")
+        return BowEncoder(name=name)
     if isinstance(config, Cnn):
         filters = tuple(ratio * embedding_dim for ratio in config.num_filter_ratios)
-        return CnnEncoder(filters, config.kernel_size, name="context_encoder")
-    return RnnEncoder(config.num_units, name="context_encoder")
+        return CnnEncoder(filters, config.kernel_size, name=name)
+    return RnnEncoder(config.num_units, name=name)
