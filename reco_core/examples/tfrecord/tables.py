@@ -28,7 +28,7 @@ class ItemFacts:
     titles: tuple[str | None, ...]
     genres: tuple[tuple[str, ...], ...]
     years: NDArray[np.int64]  # 0 where the title names none
-    order: NDArray[np.int64]  # codes by rising id, which is the order of MovieLens' own tables
+    order: NDArray[np.int64]  # codes in the order of the item table; those that it lacks come last, by rising id
 
 
 def item_facts(interactions: Interactions) -> ItemFacts:
@@ -45,7 +45,7 @@ def item_facts(interactions: Interactions) -> ItemFacts:
         titles=titles,
         genres=_genres(interactions, table),
         years=np.fromiter((year_of(title) for title in titles), np.int64, len(ids)),
-        order=np.argsort(ids, kind="stable"),
+        order=_order(ids, table),
     )
 
 
@@ -80,6 +80,13 @@ def _integers(raw_ids: tuple[str, ...]) -> NDArray[np.int64]:
             "write every id in one way, or leave examples.tfrecord out",
         )
     return ids
+
+
+def _order(ids: NDArray[np.int64], table: ItemTable | None) -> NDArray[np.int64]:
+    if table is None or table.file_rows is None:
+        return np.argsort(ids, kind="stable")  # MovieLens' own tables are in this order
+    known = table.file_rows >= 0
+    return np.lexsort((np.where(known, table.file_rows, ids), ~known))
 
 
 def _genres(interactions: Interactions, table: ItemTable | None) -> tuple[tuple[str, ...], ...]:

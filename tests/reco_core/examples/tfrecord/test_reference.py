@@ -116,3 +116,22 @@ def test_shards_hold_the_same_examples_in_the_same_order(reference, interactions
         assert b"".join(part.read_bytes() for part in parts) == (whole / name).read_bytes()
         sizes = [len(read_examples(part)) for part in parts]
         assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_table_in_another_order_gives_ties_in_that_order(reference_log, tmp_path):
+    """The original sorts what the file has, and its sort is stable."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "ratings.dat").write_bytes((reference_log / "ratings.dat").read_bytes())
+    lines = (reference_log / "movies.dat").read_bytes().splitlines(keepends=True)
+    (tmp_path / "log" / "movies.dat").write_bytes(b"".join(reversed(lines)))
+    log = datasets.load(tmp_path / "log", datasets.DatasetSpec())
+    write_tfrecords(load({"examples": {"tfrecord": True}}), log, tmp_path / "set", SilentReporter())
+    movies = json.loads((reference_log / "defaults" / "movie_vocab.json").read_text())
+    by_id = sorted(movies, key=lambda movie: -movie[0])  # the file's order, turned round
+    expected = sorted(by_id, key=lambda movie: -movie[3])
+    assert json.loads((tmp_path / "set" / "movie_vocab.json").read_text()) == expected
+    genres = Counter(genre for movie in by_id for genre in movie[2].split("|"))
+    assert (tmp_path / "set" / "movie_genre_vocab.txt").read_text().splitlines() == [
+        "UNK",
+        *(genre for genre, _ in genres.most_common()),
+    ]

@@ -162,6 +162,22 @@ def test_genres_come_as_often_as_the_table_has_them(make_log, read_examples, tmp
     assert (tmp_path / "movie_genre_vocab.txt").read_text() == "UNK\nDrama\nWar\n"
 
 
+def test_what_is_as_frequent_stays_in_the_order_of_the_item_table(make_log, tmp_path):
+    log = make_log([("u", item, time, 5.0) for time, item in enumerate("3124")], attributes={})
+    table = ItemTable(
+        titles=("C (1990)", "A (2000)", None, "D"),
+        attribute_name="genres",
+        attributes=(("War",), ("Drama", "War"), (), ("Comedy",)),
+        file_rows=np.array([2, 4, -1, 0], np.int32),
+    )
+    config = load({"examples": {"tfrecord": True}})
+    write_tfrecords(config, dataclasses.replace(log, item_table=table), tmp_path, SilentReporter())
+    assert [movie[0] for movie in json.loads((tmp_path / "movie_vocab.json").read_text())] == [4, 3, 1, 2]
+    assert (tmp_path / "movie_genre_vocab.txt").read_text().split() == ["UNK", "War", "Comedy", "Drama"]
+    # film 4 has a title without a year, which counts as the year 0; item 2 has no title, and counts as nothing
+    assert (tmp_path / "movie_year_vocab.txt").read_text().split() == ["0", "0", "1990", "2000"]
+
+
 def test_vocabularies_can_be_left_out(make_log, tmp_path):
     log = make_log([("u", item, time, 5.0) for time, item in enumerate("123")])
     config = load({"examples": {"tfrecord": {"build_vocabs": False}}})
