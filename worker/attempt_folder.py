@@ -8,19 +8,22 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from registry import checkpoints, datasets
+from registry import checkpoints, datasets, models
 from registry.errors import NotFound
-from worker import parse_limits
+from worker import example_sets, parse_limits
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from registry.blobs import BlobStore
     from registry.database import Database
-    from registry.records import Claim, Dataset, FileEntry
+    from registry.records import Claim, Dataset, FileEntry, Job, ModelVersion
     from registry.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -54,8 +57,17 @@ def sweep(root: Path) -> None:
             continue
 
 
-def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, settings: Settings) -> bool:
-    """Bring all that the trainer of this claim needs into `folder`. Returns whether it resumes from a checkpoint.
+@dataclass(frozen=True)
+class Inputs:
+    """What was brought: `resumes` from a checkpoint; the `examples` that are wanted, and whether they `are_there`."""
+
+    resumes: bool
+    examples: example_sets.Wanted | None
+    are_there: bool
+
+
+def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, settings: Settings) -> Inputs:
+    """Bring all that the trainer of this claim needs into `folder`.
 
     Raises:
         NotFound, BlobMissing, BlobCorrupt: an input is gone.
@@ -66,20 +78,43 @@ def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, se
     with database.read() as session:
         dataset = datasets.get(session, job.dataset_id)
         checkpoint = checkpoints.latest_checkpoint(session, job.id)
+        version = None if job.base is None else _base_version(session, job)
+    inputs = folder / "inputs"
+    wanted = example_sets.wanted(job, dataset, settings.examples_cache_bytes)
+    are_there = False
     order: dict[str, Any] = {"type": job.type, "job_id": job.id, "attempt": job.attempt}
     if job.type == "validate_dataset":
         order |= {"spec": dataset.spec, "limits": parse_limits.order(settings)}
         if dataset.upload or not {"builtin", "url"} & dataset.source.keys():
-            order["upload"] = _fetch_upload(dataset, folder / "inputs", blobs)
+            order["upload"] = _fetch_upload(dataset, inputs, blobs)
         else:
             order |= {"source": dataset.source, **_how_to_fetch(settings)}
     else:
-        _fetch(dataset.files, folder / "inputs" / "dataset", blobs)
-        order["config"] = job.config
+        order |= {"config": job.config, "base": job.base}
+        if wanted is not None:
+            order["data_hash"] = wanted.data_hash
+            are_there = example_sets.fetch(wanted, database, blobs, inputs / "examples")
+        if not are_there or (job.config.get("examples") or {}).get("tfrecord") is not None:
+            _fetch(dataset.files, inputs / "dataset", blobs)
+        if version is not None:
+            _fetch(_needed(job, version), inputs / "base", blobs)
         if checkpoint is not None:
-            blobs.fetch(checkpoint.sha256, folder / "inputs" / "checkpoint.npz")
+            blobs.fetch(checkpoint.sha256, inputs / "checkpoint.npz")
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
-    return checkpoint is not None
+    return Inputs(checkpoint is not None, wanted, are_there)
+
+
+def _base_version(session: Session, job: Job) -> ModelVersion:
+    base = job.base or {}
+    return models.get_version(session, str(base["model"]), int(base["version"]), project=job.project_id)
+
+
+def _needed(job: Job, version: ModelVersion) -> tuple[FileEntry, ...]:
+    """Of the base version's files the weights to export from, or the bundle to evaluate."""
+    if job.type == "export":
+        return (models.get_file(version, f"weights/{(job.base or {})['checkpoint']}.npz"),)
+    names = {"manifest.json", *(entry["path"] for entry in version.manifest.get("files", ()))}
+    return tuple(entry for entry in version.files if entry.path in names)
 
 
 def _how_to_fetch(settings: Settings) -> dict[str, Any]:

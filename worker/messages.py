@@ -1,4 +1,4 @@
-"""What a trainer may say: the JSON lines of `reco_core.progress`, checked."""
+"""What a trainer may say: the JSON lines of `reco_core.progress`, and `examples` of its own; checked."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ class CheckpointMessage(_Message):
     step: int = Field(ge=0)
 
 
+class ExamplesMessage(_Message):
+    """The examples that a later job could begin with lie in the folder `path`, and stay as they are."""
+
+    event: Literal["examples"]
+    path: str
+
+
 class LogMessage(_Message):
     """A line for people."""
 
@@ -74,7 +81,16 @@ class ErrorMessage(_Message):
         return {"code": self.code, "message": self.message, "errors": self.errors}
 
 
-Message = PhaseMessage | ProgressMessage | EpochMessage | CheckpointMessage | LogMessage | ResultMessage | ErrorMessage
+Message = (
+    PhaseMessage
+    | ProgressMessage
+    | EpochMessage
+    | CheckpointMessage
+    | ExamplesMessage
+    | LogMessage
+    | ResultMessage
+    | ErrorMessage
+)
 
 _adapter: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="event")])
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry import datasets, jobs, models
+from registry import datasets, job_files, jobs, models
 from registry.records import FileEntry, Job
+from worker.put_files import put, put_folder
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 Record = Callable[["Session", "Claim"], Job]
 BESIDE_THE_BUNDLE = ("bundle.zip", "measurements.json")
-RANKS = "ranks.npz"  # also beside it, where the test split was ranked
+# Also beside it, where the trainer left them: ranks where the test split was ranked, the rest by config.
+OPTIONAL_FILES = ("ranks.npz", "saved_model.zip")
+OPTIONAL_FOLDERS = ("weights", "tensorboard", "examples")
 DEFAULT_MODEL = "default"
 
 
@@ -33,15 +36,16 @@ def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
         OutputsCorrupt: a file is missing, or has not the size and sha256 that the manifest promises.
     """
     bundle = outputs / "bundle"
-    entries = _put_folder(bundle, blobs)
+    entries = put_folder(bundle, blobs)
     manifest = _read_json(bundle / "manifest.json")
     _check(manifest, entries)
     for name in BESIDE_THE_BUNDLE:
         if not (outputs / name).is_file():
             raise OutputsCorrupt(f"the trainer left no {name}")
-        entries.append(_put(outputs / name, name, blobs))
-    if (outputs / RANKS).is_file():
-        entries.append(_put(outputs / RANKS, RANKS, blobs))
+        entries.append(put(outputs / name, name, blobs))
+    entries += [put(outputs / name, name, blobs) for name in OPTIONAL_FILES if (outputs / name).is_file()]
+    for name in OPTIONAL_FOLDERS:
+        entries += put_folder(outputs / name, blobs, f"{name}/")
     metrics = _test_metrics(_read_json(bundle / "report.json"))
 
     def record(session: Session, claim: Claim) -> Job:
@@ -53,10 +57,28 @@ def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
     return record
 
 
+def store_files(folder: Path, blobs: BlobStore) -> Record:
+    """Put the files of a job that publishes no version into the blob store; what is returned ends the job with them.
+
+    Raises:
+        OutputsCorrupt: there are none, or the report among them is damaged.
+    """
+    entries = put_folder(folder, blobs)
+    if not entries:
+        raise OutputsCorrupt(f"the trainer left no {folder.name}")
+    report = folder / "report.json"
+    metrics = _test_metrics(_read_json(report)) if report.is_file() else {}
+
+    def record(session: Session, claim: Claim) -> Job:
+        return jobs.succeed(session, claim, job_files.publish(session, claim, files=entries, metrics=metrics))
+
+    return record
+
+
 def store_dataset(outputs: Path, blobs: BlobStore) -> Record:
     """Put a dataset's canonical form into the blob store; what is returned makes it ready and ends the job."""
     verdict = _read_json(outputs / "report.json")
-    entries = _put_folder(outputs / "dataset", blobs)
+    entries = put_folder(outputs / "dataset", blobs)
     fetched = _put_fetched(outputs, blobs)
 
     def record(session: Session, claim: Claim) -> Job:
@@ -109,17 +131,7 @@ def _check(manifest: dict[str, Any], entries: list[FileEntry]) -> None:
 
 def _put_fetched(outputs: Path, blobs: BlobStore) -> list[FileEntry]:
     """The files that the trainer has downloaded; a folder `upload` holds nothing but whole ones."""
-    return _put_folder(outputs / "upload", blobs) if (outputs / "upload").is_dir() else []
-
-
-def _put_folder(folder: Path, blobs: BlobStore) -> list[FileEntry]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [_put(path, path.relative_to(folder).as_posix(), blobs) for path in files]
-
-
-def _put(path: Path, name: str, blobs: BlobStore) -> FileEntry:
-    blob = blobs.adopt_file(path)  # its trainer has ended, so nobody writes to it any more
-    return FileEntry(path=name, bytes=blob.bytes, sha256=blob.sha256)
+    return put_folder(outputs / "upload", blobs)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from worker.messages import (
     CheckpointMessage,
     EpochMessage,
     ErrorMessage,
+    ExamplesMessage,
     LogMessage,
     Message,
     PhaseMessage,
@@ -37,14 +38,21 @@ MAX_LOG_LINES = 200
 
 
 class Recorder:
-    """Records the messages of one attempt. Progress, log lines and checkpoints that come thick are thinned out."""
+    """Records the messages of one attempt. Progress, log lines and checkpoints that come thick are thinned out.
 
-    def __init__(self, lease: Lease, blobs: BlobStore, folder: Path) -> None:
+    `keep_examples` gets the folder of examples that the trainer has built; None: they aren't kept.
+    """
+
+    def __init__(
+        self, lease: Lease, blobs: BlobStore, folder: Path, keep_examples: Callable[[Path], None] | None = None
+    ) -> None:
         self.result: ResultMessage | None = None
         self.error: ErrorMessage | None = None
         self._lease = lease
         self._blobs = blobs
         self._folder = folder
+        self._keep_examples = keep_examples
+        self._phase: str | None = None
         self._progress: ProgressMessage | None = None
         self._lines: list[str] = []
         self._checkpoint: CheckpointMessage | None = None
@@ -55,7 +63,9 @@ class Recorder:
         match message:
             case PhaseMessage(phase=phase):
                 self._progress = None  # it belongs to the phase before
-                self.say([f"phase {phase}"])
+                if phase != self._phase:
+                    self.say([f"phase {phase}"])
+                self._phase = phase
                 self._write(lambda session, claim: jobs.set_phase(session, claim, phase))
             case EpochMessage(epoch=epoch, metrics=metrics):
                 self.say([log_lines.epoch(epoch, metrics)])
@@ -64,6 +74,9 @@ class Recorder:
                 self._progress = message
             case CheckpointMessage():
                 self._checkpoint = message
+            case ExamplesMessage(path=path):
+                if self._keep_examples is not None and self._is_ours(Path(path)):
+                    self._keep_examples(Path(path))
             case LogMessage(message=line):
                 self.say([line])
             case ResultMessage():
@@ -105,10 +118,15 @@ class Recorder:
         lines, self._lines = self._lines, []
         self._lease.write(log_lines.then(work, lines) if lines else work)
 
+    def _is_ours(self, path: Path) -> bool:
+        if path.resolve().is_relative_to(self._folder):
+            return True
+        log.warning("path_ignored", reason="outside the attempt folder", path=str(path)[:200])
+        return False
+
     def _promote(self, message: CheckpointMessage) -> None:
         path = Path(message.path)
-        if not path.resolve().is_relative_to(self._folder):
-            log.warning("checkpoint_ignored", reason="outside the attempt folder", path=message.path[:200])
+        if not self._is_ours(path):
             return
         try:
             with pinned(path) as file:

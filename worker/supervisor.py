@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from reco_core.errors import InsufficientStorage, is_disk_full
+from reco_core.errors import ExamplesUnreadable, InsufficientStorage, is_disk_full
 from registry import checkpoints, jobs
 from registry.errors import LeaseLost, RegistryError
-from worker import attempt_folder, log_lines, outputs, parse_limits
+from worker import attempt_folder, example_sets, log_lines, outputs, parse_limits
 from worker.lease import Lease
 from worker.process import TrainerProcess, describe_death
 from worker.recorder import Recorder
@@ -92,22 +92,24 @@ class _Attempt:
         self._job = lease.claim.job
         self._limits = parse_limits.of(self._job.type, self._settings)
         self._stop: Stop | None = None
+        self._inputs: attempt_folder.Inputs | None = None
         self._kill_at = float("inf")
 
     def run(self) -> bool:
         with attempt_folder.attempt_folder(self._runtime.attempts_dir, self._lease.claim) as folder:
             folder = folder.resolve()
             try:
-                resumes = attempt_folder.prepare(
+                inputs = attempt_folder.prepare(
                     folder, self._lease.claim, self._runtime.database, self._runtime.blobs, self._settings
                 )
             except RegistryError as error:
                 return self._fail({"code": error.code, "message": error.message, "errors": []})
-            recorder = Recorder(self._lease, self._runtime.blobs, folder)
+            self._inputs = inputs
+            recorder = Recorder(self._lease, self._runtime.blobs, folder, self._keep_examples)
             recorder.say(self._start_lines())
             process = TrainerProcess(self._runtime.trainer, folder, self._runtime.settings.trainer_nice)
             try:
-                log.info("trainer_started", pid=process.pid, resumes=resumes)
+                log.info("trainer_started", pid=process.pid, resumes=inputs.resumes)
                 self._watch(process, recorder)
                 status = process.wait(self._patience())
             finally:
@@ -118,6 +120,12 @@ class _Attempt:
             log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
             recorder.flush(now=True)
             return self._conclude(recorder, status, folder, process)
+
+    def _keep_examples(self, folder: Path) -> None:
+        wanted = None if self._inputs is None else self._inputs.examples
+        if wanted is not None:
+            limit = self._settings.examples_cache_bytes
+            example_sets.keep(wanted, self._lease, self._runtime.blobs, folder, limit)
 
     def _start_lines(self) -> list[str]:
         with self._runtime.database.read() as session:
@@ -204,7 +212,10 @@ class _Attempt:
             record = outputs.store_dataset(folder / "outputs", self._runtime.blobs)
         else:
             self._lease.write(lambda session, claim: jobs.set_phase(session, claim, "publish"))
-            record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
+            if self._job.type in ("examples", "evaluate"):
+                record = outputs.store_files(folder / "outputs" / "files", self._runtime.blobs)
+            else:
+                record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
         if self._lease.cancel_requested.is_set():
             return self._cancelled()
         # Blobs may be second names of these files. Taking a name away changes a file's time of change, which a download
@@ -217,9 +228,17 @@ class _Attempt:
     def _typed_error(self, error: dict[str, Any], folder: Path, process: TrainerProcess) -> bool:
         if error["code"] == "internal_error":
             log.error("trainer_broke", message=error["message"], stderr=process.log_tail())
+        elif error["code"] == ExamplesUnreadable.code and self._inputs is not None and self._inputs.are_there:
+            return self._without_kept_examples(error)
         elif self._job.type == "validate_dataset" and error["code"] != InsufficientStorage.code:
             return self._refuse_dataset(error, folder)
         return self._fail(error)
+
+    def _without_kept_examples(self, error: dict[str, Any]) -> bool:
+        """What was kept is no good to the trainer: the next attempt gets the dataset instead."""
+        if self._inputs is not None and self._inputs.examples is not None:
+            example_sets.drop(self._inputs.examples, self._runtime.database)
+        return _lost(self._runtime, self._lease, error)
 
     def _refuse_dataset(self, error: dict[str, Any], folder: Path) -> bool:
         line = log_lines.ended(self._lease.claim.attempt, "found the dataset invalid", error)

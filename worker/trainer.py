@@ -26,9 +26,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from reco_core.errors import CheckpointMismatch, InsufficientStorage, Interrupted, PocketRecError, is_disk_full
+from reco_core.errors import InsufficientStorage, Interrupted, PocketRecError, is_disk_full
 from reco_core.progress import JsonLinesReporter
-from worker import exit_status
+from worker import exit_status, pipeline_jobs
 
 if TYPE_CHECKING:
     from reco_core.datasets import DatasetSpec
@@ -89,37 +89,11 @@ def _die_when_stdin_closes() -> None:
     os._exit(exit_status.ORPHANED)
 
 
-def _train(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop: threading.Event) -> None:
-    _on_sigterm(stop.set)
-    from reco_core import config, datasets
-    from reco_core.bundle import zip_bundle
-    from reco_core.pipeline import run
-
-    outputs = folder / "outputs"
-    outputs.mkdir(exist_ok=True)
-    job_config = config.load(job["config"])
-    interactions = datasets.restore(folder / "inputs" / "dataset")
-
-    def attempt(resume_from: Path | None) -> None:
-        run(
-            job_config,
-            interactions,
-            outputs / "bundle",
-            work=outputs,
-            resume_from=resume_from,
-            reporter=reporter,
-            should_stop=stop.is_set,
-        )
-
-    checkpoint = folder / "inputs" / "checkpoint.npz"
-    try:
-        attempt(checkpoint if checkpoint.exists() else None)
-    except CheckpointMismatch as error:
-        # Written by another version of this software: an upgrade in mid-job must cost time, not the job.
-        reporter.log(f"starting over, since the checkpoint can't be used here: {error.message}")
-        attempt(None)
-    zip_bundle(outputs / "bundle", outputs / "bundle.zip")
-    reporter.result(outputs / "bundle")
+def _run_pipeline(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, stop: threading.Event) -> None:
+    stoppable = job["type"] in pipeline_jobs.STOPPABLE
+    _on_sigterm(stop.set if stoppable else lambda: os._exit(exit_status.INTERRUPTED))
+    (folder / "outputs").mkdir(exist_ok=True)
+    pipeline_jobs.JOBS[job["type"]](job, folder, reporter, stop)
 
 
 def _validate_dataset(job: dict[str, Any], folder: Path, reporter: JsonLinesReporter, _stop: threading.Event) -> None:
@@ -168,7 +142,7 @@ def _seen(source: Path, spec: DatasetSpec, report: Any) -> dict[str, Any]:
     return {"report": report.as_dict(), "preview": seen or lines}
 
 
-_JOBS = {"train": _train, "validate_dataset": _validate_dataset}
+_JOBS = {**dict.fromkeys(pipeline_jobs.JOBS, _run_pipeline), "validate_dataset": _validate_dataset}
 
 
 def _on_sigterm(action: Callable[[], object]) -> None:

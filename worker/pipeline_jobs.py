@@ -1,0 +1,160 @@
+"""What the trainer does for each type of job that runs the pipeline or a part of it.
+
+Each gets its order (`job.json`), the attempt's folder, whom to report to, and an event that is set when it is to stop.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from reco_core.errors import CheckpointMismatch, ExamplesUnreadable
+from reco_core.progress import JsonLinesReporter
+
+if TYPE_CHECKING:
+    from reco_core.config import JobConfig
+    from reco_core.datasets.types import Interactions
+    from reco_core.examples import Prepared
+
+
+def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
+    """The whole pipeline: `outputs/bundle`, `bundle.zip`, and what stands beside it."""
+    from reco_core import config, pipeline
+    from reco_core.bundle import zip_bundle
+
+    outputs = folder / "outputs"
+    job_config = config.load(order["config"])
+    prepared = _prepared(order, folder, job_config, reporter)
+    if job_config.examples.tfrecord is not None:
+        _write_examples(job_config, folder, outputs / "examples", reporter)
+
+    def attempt(resume_from: Path | None) -> None:
+        pipeline.run(
+            job_config,
+            prepared,
+            outputs / "bundle",
+            work=outputs,
+            resume_from=resume_from,
+            reporter=reporter,
+            should_stop=stop.is_set,
+        )
+
+    checkpoint = folder / "inputs" / "checkpoint.npz"
+    try:
+        attempt(checkpoint if checkpoint.exists() else None)
+    except CheckpointMismatch as error:
+        # Written by another version of this software: an upgrade in mid-job must cost time, not the job.
+        reporter.log(f"starting over, since the checkpoint can't be used here: {error.message}")
+        attempt(None)
+    zip_bundle(outputs / "bundle", outputs / "bundle.zip")
+    reporter.result(outputs / "bundle")
+
+
+def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
+    """A bundle of weights that another job has trained; the same files as `train` leaves, but for the curves."""
+    from reco_core import config, pipeline
+    from reco_core.bundle import zip_bundle
+
+    outputs = folder / "outputs"
+    job_config = config.load(order["config"])
+    weights = folder / "inputs" / "base" / "weights" / f"{order['base']['checkpoint']}.npz"
+    pipeline.export_again(
+        weights,
+        _prepared(order, folder, job_config, reporter),
+        outputs / "bundle",
+        work=outputs,
+        changes=_picked(order["config"], config.EXPORT_CHANGES),
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    # The version can be exported again in its turn: `best` is what its files are made of.
+    (outputs / "weights").mkdir(exist_ok=True)
+    shutil.copyfile(weights, outputs / "weights" / "best.npz")
+    zip_bundle(outputs / "bundle", outputs / "bundle.zip")
+    reporter.result(outputs / "bundle")
+
+
+def evaluate(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
+    """The report of a bundle on a dataset."""
+    from reco_core import config
+    from reco_core.evaluating import evaluate_again
+
+    out = folder / "outputs" / "files"
+    evaluate_again(
+        folder / "inputs" / "base",
+        _interactions(folder),
+        out,
+        changes=_picked(order["config"], config.EVALUATION_CHANGES),
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    reporter.result(out)
+
+
+def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, _stop: Event) -> None:
+    """TFRecords, vocabularies and their summary."""
+    from reco_core import config
+
+    reporter.phase("build_examples")
+    out = folder / "outputs" / "files"
+    _write_examples(config.load(order["config"]), folder, out, reporter)
+    reporter.result(out)
+
+
+def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporter: JsonLinesReporter) -> Prepared:
+    """The examples that an earlier job has left; else they are built, and left for later ones.
+
+    Raises:
+        ExamplesUnreadable: those that were left are no good.
+    """
+    from reco_core.examples import prepare, restore_prepared, store_prepared
+
+    reporter.phase("build_examples")
+    kept = folder / "inputs" / "examples"
+    if kept.is_dir():
+        prepared = restore_prepared(kept)
+        if prepared.data_hash != order["data_hash"]:
+            raise ExamplesUnreadable("the kept examples are of another dataset; they are built anew")
+        reporter.log("examples: reused")
+        return prepared
+    prepared = prepare(config, _interactions(folder))
+    reporter.log("examples: built")
+    # One that this release hashes in another way than the one that read it would never be found again.
+    if prepared.data_hash == order.get("data_hash"):
+        store_prepared(prepared, folder / "outputs" / "prepared")
+        reporter.emit("examples", path=str(folder / "outputs" / "prepared"))
+    return prepared
+
+
+def _write_examples(config: JobConfig, folder: Path, out: Path, reporter: JsonLinesReporter) -> None:
+    from reco_core.examples import write_examples
+
+    write_examples(config, _interactions(folder), out, reporter)
+
+
+def _interactions(folder: Path) -> Interactions:
+    from reco_core import datasets
+
+    return datasets.restore(folder / "inputs" / "dataset")
+
+
+def _picked(config: Mapping[str, Any], pointers: tuple[str, ...]) -> dict[str, Any]:
+    """The fields at `pointers`, in a document of the same form: `("/a/b",)` of `{a: {b: 1, c: 2}}` is `{a: {b: 1}}`."""
+    found: dict[str, Any] = {}
+    for pointer in pointers:
+        *above, name = pointer.removeprefix("/").split("/")
+        source: Any = config
+        target = found
+        for key in above:
+            source, target = source[key], target.setdefault(key, {})
+        target[name] = source[name]
+    return found
+
+
+Run = Callable[[Mapping[str, Any], Path, JsonLinesReporter, Event], None]
+JOBS: Mapping[str, Run] = {"train": train, "export": export, "evaluate": evaluate, "examples": examples}
+STOPPABLE = frozenset({"train", "export", "evaluate"})
+"""Those that see by themselves that they are to stop; there is nothing to save of the others."""
