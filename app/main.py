@@ -20,6 +20,7 @@ from app.datasets import upload
 from app.dependencies import Services
 from app.jobs import actions as job_actions
 from app.jobs import logs as job_logs
+from app.jobs import original_routes
 from app.jobs import routes as job_routes
 from app.jobs import validate_routes as job_validation
 from app.metrics import Metrics
@@ -106,7 +107,7 @@ def create_app(
     app.state.metrics = Metrics(app.version, lambda: wired.watcher.readers)
     problems.install(app)
     idempotency.install(app)
-    jobs_by_topic = (job_routes, job_validation, job_actions, job_logs)
+    jobs_by_topic = (job_routes, job_validation, job_actions, job_logs, original_routes)
     models_by_topic = (model_compare, model_routes, model_yank, model_signing)  # `{name}:compare` comes before `{name}`
     system_by_topic = (system_routes, system_metrics)
     datasets_by_topic = (dataset_routes, dataset_changes, builtin_dataset_routes)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.dependencies import Services, plausible_id
+from app.jobs import originals
 from app.jobs.bases import Base, changed_config, find_base
 from app.jobs.rules import require_fields
 from app.jobs.schemas import JobRequest
@@ -21,6 +22,7 @@ from app.security import Principal
 from reco_core import config as job_config
 from reco_core.config import JobConfig, TfrecordConfig
 from reco_core.config.estimate import require_budget
+from reco_core.config.original import Conversion
 from reco_core.errors import ConfigInvalid, SizeBudgetImpossible
 from registry import datasets, jobs
 from registry.errors import InvalidName, NotFound
@@ -57,6 +59,7 @@ class Order:
     metadata: Mapping[str, str]
     expected: Expectation | None = None  # None where the dataset's report says too little
     base: Base | None = None
+    conversion: Conversion | None = None  # of a config of the original toolkit, which `config` was made of
 
 
 def check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
@@ -65,13 +68,24 @@ def check(services: Services, principal: Principal, wanted: JobRequest) -> Order
     Raises:
         Problem: one of REFUSALS.
     """
+    conversion = originals.read(wanted)
+    if conversion is None:
+        return _check(services, principal, wanted)
+    converted = wanted.model_copy(update={"config": dict(conversion.config), "original": None})
+    try:
+        return replace(_check(services, principal, converted), conversion=conversion)
+    except Problem as problem:
+        raise originals.placed(problem, conversion) from None
+
+
+def _check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
     require_fields(wanted)
     if wanted.model is not None:
         _check_name(wanted.model)
     base = find_base(services, principal, wanted)
     config = read_config(wanted) if base is None else changed_config(base, wanted.config or {}, wanted.type)
     if wanted.type == "examples":
-        config = _with_tfrecords(config)
+        config = _with_tfrecords(config, wanted)
     if wanted.dataset_id is not None:
         dataset = _usable_dataset(services, principal, wanted.dataset_id)
     else:
@@ -90,7 +104,7 @@ def queue(session: Session, principal: Principal, order: Order) -> Job:
         Problem: `unknown_dataset` or `dataset_deleted`: it was deleted a moment ago.
     """
     try:
-        return jobs.create(
+        job = jobs.create(
             session,
             project=principal.project,
             type=order.type,
@@ -107,6 +121,7 @@ def queue(session: Session, principal: Principal, order: Order) -> Job:
         if order.base is not None and order.base.version.dataset_id == order.dataset_id:
             raise _deleted(order.base) from None
         raise _unknown(order.dataset_id) from None
+    return job if order.conversion is None else originals.announce(session, job, order.conversion)
 
 
 def read_config(wanted: JobRequest) -> JobConfig:
@@ -175,9 +190,10 @@ def _model_name(wanted: JobRequest, base: Base | None, dataset: Dataset) -> str 
     return None
 
 
-def _with_tfrecords(config: JobConfig) -> JobConfig:
-    """The config of a job that is there to write them: with all defaults, where it doesn't say how."""
-    if config.examples.tfrecord is not None:
+def _with_tfrecords(config: JobConfig, wanted: JobRequest) -> JobConfig:
+    """The config of a job that is there to write them: with all defaults, where the request doesn't say how."""
+    given = (wanted.config or {}).get("examples")
+    if config.examples.tfrecord is not None or (isinstance(given, Mapping) and "tfrecord" in given):
         return config
     examples = config.examples.model_copy(update={"tfrecord": TfrecordConfig()})
     return config.model_copy(update={"examples": examples})

@@ -89,4 +89,5 @@ VALIDATED_EXAMPLE: dict[str, Any] = {
             "detail": "early stopping will likely end it after about 13 of 20 epochs",
         }
     ],
+    "conversion": None,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
+from app.jobs.originals import ConversionView, place, show_conversion
 from app.jobs.schemas import BaseView
 from app.jobs.validate import point
 
@@ -103,6 +104,7 @@ class JobValidationView(BaseModel):
     estimate: EstimateView | None = Field(description="Null where the dataset's report says too little.")
     limits: LimitsView | None
     warnings: list[WarningView]
+    conversion: ConversionView | None = Field(description="Of a config given as `original`: what is not as it was.")
 
 
 def show_validation(order: Order) -> JobValidationView:
@@ -118,6 +120,10 @@ def show_validation(order: Order) -> JobValidationView:
             "config": order.config.model_dump(mode="json"),
             "estimate": None if expected is None else expected.as_dict(),
             "limits": None if expected is None else asdict(expected.limits),
-            "warnings": [{"pointer": point(one), "code": one.code, "detail": one.detail} for one in remarks],
+            "warnings": [
+                {"pointer": place(point(one), order.conversion), "code": one.code, "detail": one.detail}
+                for one in remarks
+            ],
+            "conversion": None if order.conversion is None else show_conversion(order.conversion.changes),
         }
     )

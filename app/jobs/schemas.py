@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from app.jobs.originals import OriginalConfig
 from app.problems import recorded
 from app.schemas import ArtifactView, RecordedProblem
 from registry import records
@@ -68,6 +69,14 @@ class JobRequest(BaseModel):
                     "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
                     "config": {"evaluation": {"k": [5, 10]}},
                 },
+                {
+                    "type": "train",
+                    "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
+                    "original": {
+                        "sample_config": {"context_embedding_dim": 32, "label_embedding_dim": 32},
+                        "flags": {"encoder_type": "bow", "learning_rate": 0.01},
+                    },
+                },
             ]
         },
     )
@@ -93,6 +102,11 @@ class JobRequest(BaseModel):
         description="See `GET /v1/config_schema`. Of type export only what follows the training (`export`, and of "
         "`evaluation` k, baselines and bootstrap_samples), of type evaluate only what the version is measured on and "
         "how (`evaluation`, the filters in `examples`, `repeats`, `seed`); the rest is the base version's.",
+    )
+    original: OriginalConfig | None = Field(
+        None,
+        description="In place of `config` and `preset`, of train and examples: a config of TensorFlow's on-device "
+        "recommendation example. The job's event `job.config_converted` says what is not as it was.",
     )
     model: str | None = Field(
         None,

@@ -83,9 +83,9 @@ def test_request_examples_are_valid(document: dict[str, Any], service: Any) -> N
         real = {"dataset_id": service.validated().id} if "dataset_id" in example else {}
         answer = service.client.post("/v1/jobs", json={**example, **real})
         assert answer.status_code == 202, answer.text
-    # One for each type, so that nobody has to guess which fields go together.
+    # One for each type at least, so that nobody has to guess which fields go together.
     types = schema["properties"]["type"]["enum"]
-    assert [example["type"] for example in schema["examples"]] == types
+    assert list(dict.fromkeys(example["type"] for example in schema["examples"])) == types
 
 
 def test_every_error_is_a_problem_document_of_a_known_kind(document: dict[str, Any]) -> None:
