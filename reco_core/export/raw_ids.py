@@ -92,4 +92,6 @@ class RawIdServing(ServingModule):
     def _indexed(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         history = self.ids.indices(inputs["history"])
         order = packing(history)
-        return {**inputs, "history": tf.gather(history, order, batch_dims=1)}
+        beside = [spec.name for spec in self._shape.features if spec.stands_beside_items]
+        moved = {name: tf.gather(inputs[name], order, batch_dims=1) for name in beside}
+        return {**inputs, **moved, "history": tf.gather(history, order, batch_dims=1)}

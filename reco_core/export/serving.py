@@ -40,6 +40,11 @@ class InputSpec:
         shape = (1, *table.window_shape(history_length))
         return cls(table.name, "float32" if table.is_float else "int32", shape, about)
 
+    @property
+    def stands_beside_items(self) -> bool:
+        """Whether position i belongs to the item at position i of the history."""
+        return self.about.get("layout") == "aligned" and self.about["scope"] != "user"
+
     def as_dict(self) -> dict[str, Any]:
         """As the manifest states it."""
         return {"dtype": self.dtype, "shape": list(self.shape), **self.about}

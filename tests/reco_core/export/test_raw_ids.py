@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from reco_core.errors import ConfigInvalid
-from reco_core.examples import Vocabulary
+from reco_core.examples import FeatureTable, Vocabulary
 from reco_core.export import operators
 from reco_core.inference import Recommender, left_aligned
 
@@ -88,3 +88,29 @@ def test_ids_that_are_no_numbers_are_refused(tensorflow_runtime, make_config, tm
     with pytest.raises(ConfigInvalid, match="'sku-2'") as caught:
         export.export(config, model.build(config, vocabulary), vocabulary, tmp_path)
     assert caught.value.errors[0].pointer == "/export/ids"
+
+
+def test_features_move_with_their_items(tensorflow_runtime, make_config, tmp_path):
+    from reco_core import export, model
+
+    numbers = np.arange(1, ITEMS + 1, dtype=np.int32) * 3
+    vocabulary = vocabulary_of(numbers)
+    stars = {"type": "int", "name": "stars", "vocabulary": False, "vocabulary_size": 6}
+    table = FeatureTable("stars", "interaction", np.zeros(0, np.int32), None, 1, table_rows=7)
+    config = make_config(
+        "cnn",
+        features={"history": [stars]},
+        export={"ids": "raw", "variants": ["float32"], "default_variant": "float32"},
+    )
+    built = model.build(config, vocabulary, {"stars": table})
+    path = export.export(config, built, vocabulary, tmp_path).variants["float32"].path
+    recommender = Recommender(path)
+
+    def answer(history, values):
+        ids, scores = recommender.recommend(np.array(history, np.int32), features={"stars": np.array(values, np.int32)})
+        return ids.tolist(), scores.tolist()
+
+    expected = answer([6, 27, 90], [3, 1, 5])
+    assert answer([6, 1, 27, 90], [3, 4, 1, 5]) == expected
+    assert answer([6, 0, 27, 1000, 90], [3, 2, 1, 4, 5]) == expected
+    assert answer([6, 27, 90], [3, 1, 4]) != expected
