@@ -70,14 +70,16 @@ FLAGS: Mapping[str, Flag] = MappingProxyType(
         "vocab_dir": _elsewhere("vocabularies come from the data and stand in the bundle, under vocabulary/"),
         "input_config_file": _elsewhere("the file that is being converted"),
         "params_path": _elsewhere("the file that is being converted"),
-        "checkpoint_path": _elsewhere("`pocketrec export` makes files of a kept checkpoint without training"),
+        "checkpoint_path": _elsewhere(
+            "`pocketrec export --weights FILE` makes files of kept weights, without training"
+        ),
         "run_mode": _elsewhere(
             "`pocketrec train` trains, evaluates and exports; `pocketrec export` only exports",
             "train_and_eval",
             ("train_and_eval", "export", "export_tflite"),
         ),
         "data_dir": _elsewhere("`pocketrec train --data LOG`"),
-        "output_dir": _elsewhere("`pocketrec examples` writes TFRecords and vocabularies to a folder"),
+        "output_dir": _elsewhere("`pocketrec examples --out FOLDER` writes TFRecords and vocabularies"),
     }
 )
 

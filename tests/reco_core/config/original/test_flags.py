@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,8 @@ def test_a_flag_that_is_wrong_is_named(flag: str, value: str, said: str) -> None
     assert fault.pointer == f"/flags/{flag}"
     assert fault.detail.startswith(said)
     assert len(fault.detail) < 200
+
+
+def test_the_page_for_users_of_the_original_names_every_flag() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "from-the-original.md").read_text(encoding="utf-8")
+    assert not [name for name in FLAGS if f"`--{name}`" not in page]
