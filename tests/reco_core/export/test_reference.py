@@ -133,6 +133,109 @@ def test_without_repeats_the_file_itself_leaves_out_what_was_chosen(app, tmp_pat
     assert not {0, *chosen} & set(ids)
 
 
+# --- with genres ---
+
+GENRE_LENGTH = 8
+
+
+@pytest.fixture(scope="module", params=["bow", "rnn"])
+def app_with_genres(request, tensorflow_runtime, planted, make_config, tmp_path_factory):
+    """`(example set, trained Keras model, path, folder of assets)`; one genre is out of the model's vocabulary."""
+    from reco_core import examples, export, model, training
+
+    folder = tmp_path_factory.mktemp("genres")
+    feature = {
+        "type": "string",
+        "name": "context_movie_genre",
+        "column": "genres",
+        "layout": "flat",
+        "length": GENRE_LENGTH,
+        "vocabulary_size": 5,
+    }
+    group = {"features": [feature], "encoder": {"type": request.param}}
+    config = make_config(
+        "cnn",
+        repeats=True,
+        features={"activity_groups": [group]},
+        training={"max_epochs": 2},
+        export={"layout": "reference", "top_k": PREDICTIONS, "variants": ["float32"], "default_variant": "float32"},
+    )
+    example_set = examples.generate(config, with_numbers(planted))
+    features = example_set.timelines.features
+    built = model.build(config, example_set.vocabulary, features)
+    found = training.train(config, built, example_set, checkpoints=folder, identity="reference")
+    path = export.export(config, found.model, example_set.vocabulary, folder / "files").variants["float32"].path
+    items = app_items(config, example_set.vocabulary, features)
+    write_assets(folder / "assets", config, example_set.vocabulary, items, path)
+    return example_set, found.model, path, folder / "assets"
+
+
+def test_genres_are_a_second_input_without_a_gap(app_with_genres):
+    _, _, path, assets = app_with_genres
+    details = Interpreter(model_path=str(path)).get_input_details()
+    assert sorted((d["name"].split(":")[0], d["shape"].tolist()) for d in details) == [
+        ("serving_default_context_movie_genre", [GENRE_LENGTH]),
+        ("serving_default_context_movie_id", [HISTORY]),
+    ]
+    config = json.loads((assets / "config.json").read_text())
+    assert config["model"] == f"recommendation_cnn_i{HISTORY}i{GENRE_LENGTH}o{PREDICTIONS}.tflite"
+    assert config["genreList"] == "movie_genre_vocab.txt"
+    assert [one["index"] for one in config["inputs"]] == [0, 1]
+    names = {"movieFeature": "context_movie_id", "genreFeature": "context_movie_genre"}
+    for one in config["inputs"]:
+        detail = details[one["index"]]
+        assert names[one["name"]] in detail["name"]
+        assert [one["inputLength"]] == detail["shape"].tolist()
+    lines = (assets / "movie_genre_vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "UNK"
+    assert lines[1] == "long"  # 20 movies; the others have 12 each
+    assert sorted(lines[2:]) == [f"genre {number}" for number in range(5)]
+
+
+def selections(movies):
+    """Names of the cases and what the user chose in each."""
+    many = movies[5:20]
+    bare = [replace(movie, genres=[]) for movie in movies[3:5]]
+    strange = [replace(movies[7], genres=["no such genre", *movies[7].genres]), movies[2]]
+    return {"none": [], "one": movies[:1], "many": many, "without genres": bare, "unknown genre": strange}
+
+
+@pytest.mark.parametrize("case", ["none", "one", "many", "without genres", "unknown genre"])
+def test_with_genres_the_app_shows_what_the_trained_model_ranks(app_with_genres, case):
+    example_set, model, _, assets = app_with_genres
+    client = AndroidClient(assets)
+    selected = selections(client.movies)[case]
+    vocabulary = example_set.vocabulary
+    raw = [int(name) for name in vocabulary.item_ids[1:]]
+    words = example_set.timelines.features["context_movie_genre"].vocabulary
+    assert [line for line in client.genres if line not in words] == ["UNK", "genre 4"]
+
+    history = [raw.index(movie.id) + 1 for movie in selected][:HISTORY]
+    # what the app passes of the genres, cut off before unknown ones fall away
+    genres = [genre for movie in selected for genre in movie.genres][:GENRE_LENGTH]
+    known = [words.index(genre) if genre in words else 1 for genre in genres if genre != "no such genre"]
+    inputs = {
+        "history": np.array([history + [0] * (HISTORY - len(history))], np.int32),
+        "context_movie_genre": np.array([known + [0] * (GENRE_LENGTH - len(known))], np.int32),
+    }
+    scores = np.array(model.scores(inputs))[0]
+    chosen = {movie.id for movie in selected}
+    order = np.argsort(-scores, kind="stable")[:PREDICTIONS]
+    expected = [raw[place] for place in order if raw[place] not in chosen][:10]
+    # copies of movies are other movies to the app, which then shows them again
+    shown = [result.id for result in client.recommend(selected) if result.id not in chosen]
+    assert len(shown) >= 8
+    assert shown == expected[: len(shown)]
+
+
+def test_genres_change_what_is_recommended(app_with_genres):
+    client = AndroidClient(app_with_genres[3])
+    movie = client.movies[0]
+    other = replace(movie, genres=["genre 4", "genre 3"] if "genre 4" not in movie.genres else ["genre 1", "genre 2"])
+    found = [client.run(client.preprocess([one]))[1].tolist() for one in (movie, other)]
+    assert found[0] != found[1]
+
+
 # --- what the assets hold, without a model ---
 
 GENRE_TABLE = FeatureTable(
