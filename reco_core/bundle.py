@@ -9,14 +9,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from reco_core import stored_zip
+from reco_core import bundled_features, stored_zip
 from reco_core.errors import OutputExists
-from reco_core.examples import Vocabulary
+from reco_core.examples import FeatureTable, Vocabulary
 
 FORMAT_VERSION = 1
-_ITEM_FIELDS = ("index", "id", "title", "count")
+_ITEM_FIELDS = ("index", "id", "title", "count", "features")
+_NONE: Mapping[str, FeatureTable] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def write(
     report: Mapping[str, Any],
     golden: Mapping[str, Any],
     details: Mapping[str, Any],
+    features: Mapping[str, FeatureTable] = _NONE,
     assets: Path | None = None,
 ) -> Manifest:
     """Write the bundle to `folder` in one atomic step: a reader sees all of it or nothing.
@@ -47,6 +50,7 @@ def write(
     Args:
         variants: file of each variant; all of them are copied, `default_variant` also as model.tflite.
         details: further fields of the manifest (signatures, config, versions, ...).
+        features: what the model reads besides the history, by name of the input.
         assets: a folder of files for an app, which goes into the bundle as `assets`.
 
     Raises:
@@ -63,13 +67,15 @@ def write(
     shutil.copyfile(variants[default_variant], temporary / "model.tflite")
     if assets is not None:
         shutil.copytree(assets, temporary / "assets")
-    _write_vocabularies(temporary, vocabulary)
+    bundled_features.write_vocabularies(temporary / "vocabulary", features)
+    _write_vocabularies(temporary, vocabulary, features)
     _write_json(temporary / "report.json", report)
     _write_json(temporary / "golden.json", golden)
     document = {
         "format_version": FORMAT_VERSION,
         "default_variant": default_variant,
         **details,
+        **({"features": bundled_features.describe(features)} if features else {}),
         "files": [describe(path, temporary) for path in sorted(temporary.rglob("*")) if path.is_file()],
     }
     _write_json(temporary / "manifest.json", document)
@@ -105,13 +111,16 @@ def zip_bundle(folder: Path, path: Path) -> None:
     stored_zip.write(folder, path)
 
 
-def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
+def _write_vocabularies(folder: Path, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]) -> None:
     _write_lines(folder / "vocabulary" / "items.txt", vocabulary.item_ids)
     attribute = vocabulary.attribute
     if attribute is not None:
         name = feature_name(attribute.name)
+        # the file belongs to the feature of that name, whose indices an app passes; these are folded into the model
+        file = name if name not in features else f"item_{name}"
         # a value may hold line breaks, and line n is the value of index n
-        _write_lines(folder / "vocabulary" / f"{name}.txt", tuple(" ".join(v.split()) for v in attribute.values))
+        _write_lines(folder / "vocabulary" / f"{file}.txt", tuple(" ".join(v.split()) for v in attribute.values))
+    of_items = bundled_features.of_items(features, vocabulary.size)
     items = []
     for index in range(1, vocabulary.size + 1):
         item: dict[str, Any] = {
@@ -123,6 +132,8 @@ def _write_vocabularies(folder: Path, vocabulary: Vocabulary) -> None:
         if attribute is not None:
             own = attribute.indices[attribute.offsets[index] : attribute.offsets[index + 1]]
             item[name] = [attribute.values[value] for value in own]
+        if of_items is not None:
+            item["features"] = of_items[index]
         items.append(item)
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
     (folder / "items.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8", newline="\n")

@@ -68,7 +68,7 @@ def evaluate_again(
         shipped = open_bundle(bundle, variants)
         config = with_changes(shipped.config, changes or {}, EVALUATION_CHANGES)
         data_hash = datasets.content_hash(source)
-        matched = match(examples.generate(config, source), shipped.item_ids)
+        matched = match(examples.generate(config, source, shipped.features), shipped.item_ids)
 
     with measured.phase("evaluate", reporter):
         rankings = _rank(shipped, config, matched, reporter, should_stop)

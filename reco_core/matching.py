@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reco_core.evaluation import HistoryBatch, Scorer
-from reco_core.examples import ExampleSet, Split, Timelines, Vocabulary
+from reco_core.examples import ExampleSet, FeatureTable, Split, Timelines, Vocabulary, taken
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,21 @@ def _known_only(timelines: Timelines, to_model: NDArray[np.int32]) -> tuple[Time
         offsets=before[timelines.offsets],
         items=indices[kept],
         timestamps=None if timelines.timestamps is None else timelines.timestamps[kept],
+        features={name: _features(table, kept, to_model) for name, table in timelines.features.items()},
     )
     return translated, before
+
+
+def _features(table: FeatureTable, kept: NDArray[np.bool_], to_model: NDArray[np.int32]) -> FeatureTable:
+    """A feature's rows where its interactions and items now stand."""
+    if table.scope == "user":
+        return table
+    if table.scope == "interaction":
+        return taken(table, np.flatnonzero(kept))
+    own = len(
+        table.values if table.offsets is None else table.offsets[1:]
+    )  # the log's items; those of the model follow
+    rows = np.full(int(to_model.max()) + 1, -1, np.int64)
+    rows[to_model[:own]] = np.arange(own)
+    rows[0] = -1
+    return taken(table, rows)

@@ -189,6 +189,7 @@ def _deliver(
             default_variant=assessed.default_variant,
             report=assessed.report,
             golden=assessed.golden,
+            features=example_set.timelines.features,
             assets=assets,
             details={
                 "layout": config.export.layout,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from reco_core.bundle import describe
+from reco_core.bundled_features import read_features
 from reco_core.config import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError, NotABundle
+from reco_core.examples import Fitted
 from reco_core.tensor_forms import IndexForm, form_of_bundle
 
 
@@ -31,6 +33,7 @@ class Shipped:
     item_ids: tuple[str, ...]
     trained: NDArray[np.bool_]  # [V + 1] items with training data
     training: Mapping[str, Any]
+    features: Mapping[str, Fitted]  # by name of the model's input
 
 
 def open_bundle(folder: Path, variants: Sequence[str] | None) -> Shipped:
@@ -62,6 +65,7 @@ def open_bundle(folder: Path, variants: Sequence[str] | None) -> Shipped:
             item_ids=("<pad>", *(item["id"] for item in items)),
             trained=np.array([False, *(item["count"] > 0 for item in items)]),
             training=_read(folder / "report.json")["training"],
+            features=read_features(folder, manifest),
         )
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise NotABundle(

@@ -1,5 +1,6 @@
 """Stage 2 of 7: interactions -> timelines, split, vocabulary."""
 
+from reco_core.examples.feature_tables import Fitted, taken
 from reco_core.examples.feature_windows import feature_windows
 from reco_core.examples.features import resolve
 from reco_core.examples.generate import generate
@@ -23,6 +24,7 @@ __all__ = [
     "ExampleSet",
     "Examples",
     "FeatureTable",
+    "Fitted",
     "ItemAttribute",
     "Prepared",
     "Split",
@@ -37,6 +39,7 @@ __all__ = [
     "restore_prepared",
     "seen_pairs",
     "store_prepared",
+    "taken",
     "windows",
     "write_examples",
     "write_tfrecords",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -71,6 +71,21 @@ def encode(
         known = None if fitted is None else fitted[feature.name]
         tables[feature.name] = _encode(feature, scope, column, places[scope], known, pointer)
     return tables
+
+
+def taken(table: FeatureTable, rows: NDArray[np.integer]) -> FeatureTable:
+    """The table with these of its rows, in this order; -1 is a row without a value."""
+    there = rows >= 0
+    at = np.where(there, rows, 0)
+    if table.offsets is None:
+        values: NDArray[Any] = table.values[at]
+        values[~there] = table.fill
+        return replace(table, values=values)
+    begin = table.offsets[at]
+    lengths = np.where(there, table.offsets[at + 1] - begin, 0)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    positions = np.repeat(begin - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return replace(table, values=table.values[positions], offsets=offsets)
 
 
 @dataclass(frozen=True)

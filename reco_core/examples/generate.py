@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
 from reco_core.errors import DatasetTooSmall
-from reco_core.examples.feature_tables import encode
+from reco_core.examples.feature_tables import Fitted, encode
 from reco_core.examples.features import resolve
 from reco_core.examples.split import SplitResult, leave_one_out, reference
 from reco_core.examples.timelines import RawTimelines, build_timelines, first_occurrences
@@ -15,8 +17,11 @@ from reco_core.examples.types import Examples, ExampleSet, Timelines
 from reco_core.examples.vocabulary import build_vocabulary
 
 
-def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
-    """Timelines, split and vocabulary of a log, under the protocol of the config.
+def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str, Fitted] | None = None) -> ExampleSet:
+    """Timelines, split, vocabulary and features of a log, under the protocol of the config.
+
+    Args:
+        fitted: vocabularies, means and deviations of an earlier model's features, by name; None fits them anew.
 
     Raises:
         DatasetTooSmall: nothing is left to train or to evaluate on.
@@ -42,7 +47,15 @@ def generate(config: JobConfig, interactions: Interactions) -> ExampleSet:
         seen_items=items if raw.seen_codes is raw.codes else index[raw.seen_codes],
         seen_before=raw.seen_before,
         user_ids=_user_ids(interactions, raw),
-        features=encode(features, interactions, raw, index=index, items=vocabulary.size, in_training=split.in_training),
+        features=encode(
+            features,
+            interactions,
+            raw,
+            index=index,
+            items=vocabulary.size,
+            in_training=split.in_training,
+            fitted=fitted,
+        ),
     )
     return ExampleSet(
         protocol=config.evaluation.protocol,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from reco_core.bundled_features import describe_one
 from reco_core.config import JobConfig
 from reco_core.examples import FeatureTable
 from reco_core.model import DualEncoder
@@ -31,14 +32,8 @@ class InputSpec:
     @classmethod
     def of_feature(cls, table: FeatureTable, history_length: int) -> InputSpec:
         """The input of a feature: indices, or quantities as they are."""
-        kind = "float" if table.is_float else "category" if table.vocabulary is not None else "int"
-        about: dict[str, Any] = {"feature": kind, "scope": table.scope, "layout": table.layout, "fill": table.fill}
-        if table.vocabulary is not None:
-            about |= {"vocabulary": f"vocabulary/{table.name}.txt", "out_of_vocabulary": table.oov}
-        elif not table.is_float:
-            about |= {"values": table.oov, "out_of_vocabulary": table.oov}
         shape = (1, *table.window_shape(history_length))
-        return cls(table.name, "float32" if table.is_float else "int32", shape, about)
+        return cls(table.name, "float32" if table.is_float else "int32", shape, describe_one(table))
 
     @property
     def stands_beside_items(self) -> bool:
