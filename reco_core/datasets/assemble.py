@@ -19,6 +19,8 @@ from reco_core.datasets.tables import RawItems, RawLog, RawUsers, Table
 from reco_core.datasets.types import Interactions, LoadReport
 from reco_core.errors import DatasetInvalid, DatasetTooSmall, FieldError
 
+_DENSE = 4  # entries of a table of codes for each row, at most
+
 
 def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
     """The interactions of `raw`.
@@ -29,8 +31,8 @@ def assemble(raw: RawLog, spec: DatasetSpec, limits: Limits) -> Interactions:
     """
     table = raw.table
     rows_in = table.rows_in
-    columns = {"user": values.ids(table.frame["user"], "user", table.name)}
-    columns["item"] = values.ids(table.frame["item"], "item", table.name)
+    columns = {"user": values.keys(table.frame["user"], "user", table.name)}
+    columns["item"] = values.keys(table.frame["item"], "item", table.name)
     notes = list(raw.notes)
     if "timestamp" in table.frame.columns:
         columns["timestamp"], note = values.timestamps(table.frame["timestamp"])
@@ -90,15 +92,21 @@ def _row_features(features: pl.DataFrame, kept: NDArray[np.int64] | None, file: 
 
 
 def factorize(column: pl.Series) -> tuple[NDArray[np.int32], pl.Series]:
-    """Codes [rows] and the distinct values, in order of first appearance."""
+    """Codes [rows] and the distinct values as text, in order of first appearance."""
     distinct = column.unique(maintain_order=True)
+    if column.dtype.is_integer() and column.len():
+        low, high = int(column.min()), int(column.max())  # type: ignore[arg-type]
+        if high - low <= _DENSE * (column.len() + 1_000):
+            table = np.zeros(high - low + 1, dtype=np.int32)
+            table[distinct.to_numpy() - low] = np.arange(distinct.len(), dtype=np.int32)
+            return table[column.to_numpy() - low], distinct.cast(pl.String)
     lookup = pl.DataFrame({"key": distinct, "code": np.arange(distinct.len(), dtype=np.int32)})
     codes = column.alias("key").to_frame().join(lookup, on="key", how="left", maintain_order="left")["code"]
-    return codes.to_numpy(), distinct
+    return codes.to_numpy(), distinct.cast(pl.String)
 
 
 def _mark(
-    columns: dict[str, pl.Series], frame: pl.DataFrame, lines: NDArray[np.int64], faults: Faults
+    columns: dict[str, pl.Series], frame: pl.DataFrame, lines: NDArray[np.integer[Any]], faults: Faults
 ) -> NDArray[np.bool_]:
     """Record the bad rows, each under the first reason that applies, and return them as a mask."""
     bad = np.zeros(frame.height, dtype=np.bool_)

@@ -7,19 +7,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from reco_core.datasets import columns as column_names
 from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.kinds import kinds_of_records
 from reco_core.datasets.limits import Limits
-from reco_core.datasets.lines import DETAILS, Buffer, Sound, begin_of, check, mapped
+from reco_core.datasets.lines import DETAILS, Buffer, begin_of, joined_lines, mapped, parts, release
+from reco_core.datasets.parse import Compact, Field, joined, parse
+from reco_core.datasets.scan import CHUNK
 from reco_core.datasets.tables import Table
-from reco_core.errors import DatasetInvalid, DatasetTooSmall, DatasetUnreadable, FieldError
+from reco_core.errors import DatasetInvalid, DatasetTooSmall, FieldError
 
 _SAMPLE_BYTES = 1 << 15
-_ONE_BYTE = "\x1f"  # stands in for separators of two characters; "unit separator" is what it was made for
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,10 @@ class DelimitedFile:
 
     def __init__(self, path: Path, name: str, dialect: Dialect, limits: Limits) -> None:
         self.name = name
-        self._path = path
         self._dialect = dialect
         self._limits = limits
-        self._data, self._original, self._separator = _load(path, name, dialect)
+        self._data = _load(path, name, dialect)
+        self._quoting = dialect.quoting and len(dialect.separator) == 1
         begin = begin_of(self._data)
         skipped = 0
         head, self._end_of_header, lines = _first_record(self._data, begin, name, dialect, limits)
@@ -56,7 +60,7 @@ class DelimitedFile:
                 raise DatasetTooSmall(f"{name}: the file holds blank lines only; expected a line per interaction")
             begin, skipped = self._end_of_header, skipped + lines
             head, self._end_of_header, lines = _first_record(self._data, begin, name, dialect, limits)
-        self._header_lines, self._skipped = skipped + lines, skipped
+        self._header_lines = skipped + lines
         first = self._fields(head)
         if dialect.header:
             self.columns: Sequence[str] = _named(column_names.checked(first, name, limits), name)
@@ -72,55 +76,45 @@ class DelimitedFile:
         if self._end_of_header + len(head) < len(self._data):
             head = head[: head.rfind(b"\n") + 1]
         text = head.decode("utf-8", "replace").replace("\0", "")
-        return kinds_of_records(text, self._separator, quoting=self._dialect.quoting, width=len(self.columns))
+        return kinds_of_records(text, self._dialect.separator, quoting=self._quoting, width=len(self.columns))
 
-    def read(self, columns: Sequence[str]) -> Table:
-        """Those columns as text, null where a field is empty; malformed and blank lines are left out.
+    def read(self, columns: Sequence[str], compact: Compact | None = None) -> Table:
+        """Those columns, null where a field is empty; malformed and blank lines are left out.
 
         Blank lines are not counted. `faults` has the malformed ones: ragged, nul_byte, encoding_invalid,
         quote_invalid, line_too_long.
+
+        Args:
+            compact: None: all as text, as it stands in the file.
         """
         faults = Faults(self.name)
-        sound = check(
+        found = parts(
             self._data,
             self._end_of_header,
             1 + self._header_lines,
             faults,
             self._limits,
-            separator=self._separator,
-            quoting=self._dialect.quoting,
+            separator=self._dialect.separator.encode(),
+            quoting=self._quoting,
             columns=self.columns,
         )
-        return Table(self.name, self._parse(columns, sound), sound.lines, faults)
-
-    def _parse(self, columns: Sequence[str], sound: Sound) -> pl.DataFrame:
-        rows = len(sound.lines)
-        if not rows:
-            return pl.DataFrame({name: pl.Series(name, [], dtype=pl.String) for name in columns})
-        source: Path | bytes
-        skip = 0
-        if sound.complete and not self._skipped:
-            skip = 1 if self._dialect.header else 0
-            source = self._path if self._original else bytes(self._data)
-        else:
-            source = sound.text(self._data)
-        positions = {name: index for index, name in enumerate(self.columns)}
-        frame = pl.read_csv(
-            source,
-            has_header=False,
-            skip_rows=skip,
-            columns=sorted({positions[name] for name in columns}),
-            separator=self._separator,
-            quote_char='"' if self._dialect.quoting else None,
-            infer_schema=False,
-            glob=False,
-        )
-        if frame.height != rows:
-            raise DatasetUnreadable(
-                f"{self.name}: {rows} records were found but {frame.height} read; check its quotation marks"
-            )
-        order = sorted(set(columns), key=positions.__getitem__)
-        return frame.rename(dict(zip(frame.columns, order, strict=True))).select(columns)
+        chosen = list(dict.fromkeys(columns))
+        fields = [Field(name, self.columns.index(name)) for name in chosen]
+        if compact is not None:
+            kinds = self.kinds()
+            fields = [compact.field(name, self.columns.index(name), kinds) for name in chosen]
+        lines: list[NDArray[np.integer[Any]]] = []
+        pieces: list[list[pl.Series]] = []
+        for part in found:
+            lines.append(part.lines)
+            if len(part.lines):
+                found_here = parse(
+                    self._data, part, fields, len(self.columns), self._dialect.separator, self._quoting, self.name
+                )
+                pieces.append(found_here)
+            release(self._data, part.begin, part.end)
+        series = [joined(field.name, [piece[number] for piece in pieces]) for number, field in enumerate(fields)]
+        return Table(self.name, pl.DataFrame(series), joined_lines(lines), faults)
 
     def _fields(self, record: bytes) -> list[str]:
         try:
@@ -134,27 +128,31 @@ class DelimitedFile:
             raise DatasetInvalid(
                 f"{self.name} line 1: {DETAILS['nul_byte']}", [FieldError("", "nul_byte", "NUL in the header")]
             )
-        if not self._dialect.quoting:
-            return text.split(self._separator)
+        if not self._quoting:
+            return text.split(self._dialect.separator)
         try:
-            return next(csv.reader([text], delimiter=self._separator), [])
+            return next(csv.reader([text], delimiter=self._dialect.separator), [])
         except csv.Error as error:
             raise DatasetInvalid(
                 f"{self.name} line 1: the header can't be read ({error})", [FieldError("", "ragged", str(error))]
             ) from None
 
 
-def _load(path: Path, name: str, dialect: Dialect) -> tuple[Buffer, bool, str]:
-    """The bytes, whether they are those of the file, and the separator in them: one byte, in UTF-8."""
+def _load(path: Path, name: str, dialect: Dialect) -> Buffer:
+    """The bytes of the file, in UTF-8."""
     data: Buffer = mapped(path, name)
-    original = True
-    if dialect.encoding != "utf-8":
-        raw = bytes(data)
-        if not raw.isascii() and (dialect.encoding == "latin-1" or not _is_utf8(raw)):
-            data, original = raw.decode("latin-1").encode("utf-8"), False
-    if len(dialect.separator) == 1:
-        return data, original, dialect.separator
-    return bytes(data).replace(dialect.separator.encode(), _ONE_BYTE.encode()), False, _ONE_BYTE
+    if dialect.encoding == "utf-8" or _is_ascii(data):
+        return data
+    raw = bytes(data)
+    return data if dialect.encoding != "latin-1" and _is_utf8(raw) else raw.decode("latin-1").encode("utf-8")
+
+
+def _is_ascii(data: Buffer) -> bool:
+    for begin in range(0, len(data), CHUNK):
+        if not data[begin : begin + CHUNK].isascii():
+            return False
+        release(data, begin, min(begin + CHUNK, len(data)))
+    return True
 
 
 def _is_utf8(raw: bytes) -> bool:

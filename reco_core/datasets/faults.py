@@ -57,7 +57,7 @@ class Faults:
         """All bad rows."""
         return sum(self.counts.values())
 
-    def add(self, code: str, lines: NDArray[np.int64], detail: str | Callable[[int], str]) -> None:
+    def add(self, code: str, lines: NDArray[np.integer[Any]], detail: str | Callable[[int], str]) -> None:
         """Add the rows at `lines`; `detail(i)` describes the i-th of them and is called for a few only."""
         if not len(lines):
             return
@@ -76,7 +76,7 @@ class Faults:
         return sorted(chosen, key=lambda fault: fault.line)
 
 
-def at_lines(file: str, lines: Sequence[int] | NDArray[np.int64]) -> tuple[Mapping[str, Any], ...]:
+def at_lines(file: str, lines: Sequence[int] | NDArray[np.integer[Any]]) -> tuple[Mapping[str, Any], ...]:
     """The examples of a finding: at most MAX_EXAMPLES lines."""
     return tuple({"file": file, "line": int(line)} for line in lines[:MAX_EXAMPLES])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from reco_core.datasets.faults import Faults, shown
 from reco_core.datasets.kinds import kind_of_json
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.lines import begin_of, check, mapped
+from reco_core.datasets.parse import Compact
 from reco_core.datasets.tables import Table
 from reco_core.errors import DatasetInvalid, DatasetTooLarge, FieldError
 
@@ -55,7 +57,7 @@ class JsonlFile:
         """What each field holds in the first lines."""
         return self._kinds
 
-    def read(self, columns: Sequence[str]) -> Table:
+    def read(self, columns: Sequence[str], compact: Compact | None = None) -> Table:  # noqa: ARG002
         """Those fields as text, lists and objects as JSON, null where a field is null or absent.
 
         `faults` has the lines that are no JSON objects (json_invalid) or no text.
@@ -84,7 +86,9 @@ def _parse(text: bytes, rows: int, columns: list[str]) -> pl.DataFrame:
     return frame
 
 
-def _only_objects(text: pl.Series, lines: NDArray[np.int64], faults: Faults) -> tuple[pl.Series, NDArray[np.int64]]:
+def _only_objects(
+    text: pl.Series, lines: NDArray[np.integer[Any]], faults: Faults
+) -> tuple[pl.Series, NDArray[np.integer[Any]]]:
     # slower than the reader, but it goes on after a fault
     parsed = text.str.json_path_match("$")
     bad = ~parsed.str.starts_with("{").fill_null(False).to_numpy()

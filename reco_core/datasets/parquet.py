@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from reco_core.datasets import columns as column_names
 from reco_core.datasets.faults import Faults
 from reco_core.datasets.limits import Limits
+from reco_core.datasets.parse import Compact
 from reco_core.datasets.tables import Table
 from reco_core.errors import DatasetTooLarge, DatasetUnreadable
 
@@ -46,8 +47,8 @@ class ParquetFile:
         """The columns' own types."""
         return self._types
 
-    def read(self, columns: Sequence[str]) -> Table:
-        """Those columns, as they are.
+    def read(self, columns: Sequence[str], compact: Compact | None = None) -> Table:  # noqa: ARG002
+        """Those columns, as they are, whatever `compact` says.
 
         Raises:
             DatasetUnreadable: a page is damaged.

@@ -80,9 +80,9 @@ def _plainly(frame: pl.DataFrame) -> pl.DataFrame:
     for column in frame.get_columns():
         name, _, kind = column.name.rpartition(":")
         if kind.endswith("_seq"):
-            column = column.str.strip_chars().str.split(" ")
+            column = column.cast(pl.String).str.strip_chars().str.split(" ")
         elif kind == "float":
-            numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+            numbers = column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
             column = numbers if numbers.null_count() == column.null_count() else column
         found.append(column.alias(name or kind))
     return pl.DataFrame(found)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEWLINE, CARRIAGE_RETURN, QUOTE, NUL = 10, 13, 34, 0
-CHUNK = 1 << 23
+STAND_IN = 0x1F  # stands in for separators of two characters; "unit separator" is what it was made for
+CHUNK = 1 << 24
 
 Mask = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -26,6 +27,8 @@ class Records:
 
     starts: Positions
     ends: Positions  # exclusive; the \n is not part of the record, a \r before it is
+    widths: Positions  # of the records, without that \r
+    separators: Positions  # where each of them begins, all records together
     lines: Positions  # 1-based line of each record's start
     fields: Positions
     blank: Mask
@@ -33,9 +36,13 @@ class Records:
 
 
 def scan(
-    buffer: Bytes, begin: int, line: int, separator: int, *, quoting: bool, longest: int, chunk: int = CHUNK
+    buffer: Bytes, begin: int, line: int, separator: bytes, *, quoting: bool, longest: int, chunk: int = CHUNK
 ) -> Iterator[Records]:
-    """The records of `buffer[begin:]`, the first of which stands at `line`, in runs of about `chunk` bytes."""
+    """The records of `buffer[begin:]`, the first of which stands at `line`, in runs of about `chunk` bytes.
+
+    Args:
+        separator: one or two bytes; quotation marks go with one byte only.
+    """
     size = len(buffer)
     width = chunk
     while begin < size:
@@ -44,7 +51,7 @@ def scan(
         newlines = np.flatnonzero(part == NEWLINE)
         quotes = np.flatnonzero(part == QUOTE) if quoting else newlines[:0]
         last = end == size
-        multiline = bool(len(quotes)) and _quotes_are_sound(part, quotes, separator, last)
+        multiline = bool(len(quotes)) and _quotes_are_sound(part, quotes, separator[0], last)
         stops = newlines[np.searchsorted(quotes, newlines) % 2 == 0] if multiline else newlines
         if last:
             if not len(stops) or stops[-1] != len(part) - 1:
@@ -97,13 +104,13 @@ def _records(
     stops: Positions,
     newlines: Positions,
     quotes: Positions,
-    separator: int,
+    separator: bytes,
     multiline: bool,
     longest: int,
 ) -> Records:
     starts = np.concatenate(([0], stops[:-1] + 1))
     widths = stops - starts - ((stops > starts) & (part[np.maximum(stops - 1, 0)] == CARRIAGE_RETURN))
-    separators = np.flatnonzero(part == separator)
+    separators = _separators(part, separator)
     reasons: dict[str, Mask] = {}
     if len(quotes):
         quotes = quotes[: np.searchsorted(quotes, len(part))]
@@ -112,7 +119,7 @@ def _records(
         before = np.searchsorted(quotes, separators) - np.searchsorted(quotes, starts[owner])
         separators = separators[before % 2 == 0]
         if not multiline:
-            reasons["quote_invalid"] = _bad_quotes(part, starts, stops, quotes, separator)
+            reasons["quote_invalid"] = _bad_quotes(part, starts, stops, quotes, separator[0])
     fields = 1 + np.diff(np.searchsorted(separators, np.append(starts, len(part))))
     if (part == NUL).any():
         reasons["nul_byte"] = _owners(stops, np.flatnonzero(part == NUL))
@@ -121,7 +128,21 @@ def _records(
     if widths.max() > longest:
         reasons["line_too_long"] = widths > longest
     lines = line + (np.searchsorted(newlines, starts) if multiline else np.arange(len(starts)))
-    return Records(starts + base, stops + base, lines, fields, widths == 0, reasons)
+    return Records(starts + base, stops + base, widths, separators + base, lines, fields, widths == 0, reasons)
+
+
+def _separators(part: Bytes, separator: bytes) -> Positions:
+    """Where separators begin; those of two bytes are found from the left, as `bytes.replace` finds them."""
+    if len(separator) == 1:
+        return np.flatnonzero(part == separator[0])
+    found = np.flatnonzero((part[:-1] == separator[0]) & (part[1:] == separator[1]))
+    if separator[0] == separator[1] and (found[1:] - found[:-1] == 1).any():
+        # of :::: , found at 0, 1 and 2, the ones at 0 and 2 are separators
+        new = np.append(True, np.diff(found) > 1)
+        begin = found[new][np.cumsum(new) - 1]
+        found = found[(found - begin) % 2 == 0]
+    stand_ins = part == STAND_IN
+    return np.union1d(found, np.flatnonzero(stand_ins)) if stand_ins.any() else found
 
 
 def _owners(stops: Positions, at: Positions) -> Mask:

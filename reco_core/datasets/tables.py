@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from reco_core.datasets.faults import Faults, Finding
+from reco_core.datasets.parse import Compact
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Table:
 
     name: str  # of the file, for messages
     frame: pl.DataFrame
-    lines: NDArray[np.int64]  # [rows] 1-based line (text) or row number (Parquet)
+    lines: NDArray[np.integer[Any]]  # [rows] 1-based line (text) or row number (Parquet)
     faults: Faults  # rows that could not even be split into fields
 
     @property
@@ -40,7 +41,8 @@ class TableFile(Protocol):
     def kinds(self) -> Sequence[str]:
         """What each column holds, such as integer or text, as far as the first rows show."""
 
-    def read(self, columns: Sequence[str]) -> Table: ...
+    def read(self, columns: Sequence[str], compact: Compact | None = None) -> Table:
+        """Those columns; with `compact`, text formats may give numbers instead of text."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reco_core.datasets.jsonl import JsonlFile
 from reco_core.datasets.limits import Limits
 from reco_core.datasets.mapping import resolve
 from reco_core.datasets.parquet import ParquetFile
+from reco_core.datasets.parse import Compact
 from reco_core.datasets.sources import Files
 from reco_core.datasets.spec import AUTO, DatasetSpec, Format
 from reco_core.datasets.tables import RawItems, RawLog, RawUsers, Table, TableFile
@@ -67,7 +68,8 @@ def read_roles(
         mapping: role -> column of the file, or None.
     """
     used = {role: column for role, column in mapping.items() if column}
-    table = file.read([*used.values(), *features])
+    ratings = mapping.get("rating")
+    table = file.read([*used.values(), *features], Compact(numbers=[ratings] if ratings else []))
     frame = table.frame.select([pl.col(column).alias(role) for role, column in used.items()])
     return Table(table.name, frame, table.lines, table.faults), table.frame.select(features)
 

@@ -20,6 +20,11 @@ _LARGEST = 2.0**62
 PADDING = "<pad>"  # what vocabularies call index 0
 
 
+def keys(column: pl.Series, role: str, file: str) -> pl.Series:
+    """As `ids`, but integers stay what they are: the ids of a log are told apart first, and then made text."""
+    return column if column.dtype.is_integer() else ids(column, role, file)
+
+
 def ids(column: pl.Series, role: str, file: str) -> pl.Series:
     """Ids as text without surrounding blanks, null where missing. Whole floats (`1.0`, as pandas writes) become `1`.
 
@@ -50,6 +55,8 @@ def ids(column: pl.Series, role: str, file: str) -> pl.Series:
 def unusable(ids: pl.Series, limits: Limits) -> NDArray[np.bool_] | None:
     """Ids that can't stand in a vocabulary file with a line per id, or None if all can."""
     # far fewer than rows, as a rule
+    if ids.dtype.is_integer():
+        return None
     distinct = ids.unique(maintain_order=True)  # the order is of no use here, but this way is faster
     refused = distinct.filter(
         distinct.str.contains(r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]")

@@ -16,7 +16,7 @@ tables = st.lists(st.lists(fields, min_size=1, max_size=4), min_size=1, max_size
 
 
 def run(data: bytes, chunk: int, *, quoting: bool = True):
-    runs = list(scan(np.frombuffer(data, dtype=np.uint8), 0, 1, ord(","), quoting=quoting, longest=1000, chunk=chunk))
+    runs = list(scan(np.frombuffer(data, dtype=np.uint8), 0, 1, b",", quoting=quoting, longest=1000, chunk=chunk))
     return {
         "starts": np.concatenate([run.starts for run in runs]).tolist(),
         "ends": np.concatenate([run.ends for run in runs]).tolist(),
