@@ -71,7 +71,7 @@ FLAGS: Mapping[str, Flag] = MappingProxyType(
         "input_config_file": _elsewhere("the file that is being converted"),
         "params_path": _elsewhere("the file that is being converted"),
         "checkpoint_path": _elsewhere(
-            "`pocketrec export --weights FILE` makes files of kept weights, without training"
+            "`pocketrec export --weights FILE` makes files without training"
         ),
         "run_mode": _elsewhere(
             "`pocketrec train` trains, evaluates and exports; `pocketrec export` only exports",
