@@ -126,7 +126,7 @@ def examples(
         settings.write_text(json.dumps(document), encoding="utf-8")
         command = ["-m", "reco_core", "examples", "--data", str(data), "--out", str(out), "--config", str(settings)]
         command += ["--spec", json.dumps(spec)] if spec else []
-        written = run_pipeline(command, Path(folder) / "run.log")
+        written = run_pipeline(command, Path(folder) / "run.log", ("validate", "build_examples"))
     summary: dict[str, Any] = json.loads((written / "summary.json").read_text(encoding="utf-8"))
     if as_json:
         print_json({"folder": str(written), "summary": summary})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,9 +24,12 @@ class Display:
     """A context in which a run's events become lines on stderr, with a live bar below them in a terminal.
 
     Calls with what is known already are ignored, so that a caller may tell the same state again and again.
+
+    Args:
+        phases: those that the run will go through.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, phases: Sequence[str] = tuple(PHASE_NAMES)) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns = (
@@ -36,6 +39,7 @@ class Display:
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
         )
+        self._phases = phases
         self._console = error_console()
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("waiting for a worker", total=None, note="")
@@ -94,11 +98,10 @@ class Display:
 
     def _number(self, phase: str) -> str:
         """Such as `2/6`: a job of the service begins with the second phase, since its dataset is validated already."""
-        names = list(PHASE_NAMES)
-        place = names.index(phase) if phase in PHASE_NAMES else 0
+        place = self._phases.index(phase) if phase in self._phases else 0
         if self._first is None:
             self._first = min(place, 1)
-        return f"{place - self._first + 1}/{len(names) - self._first}"
+        return f"{place - self._first + 1}/{len(self._phases) - self._first}"
 
     def _close_phase(self) -> None:
         if self._phase is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,18 +70,21 @@ def train(
     console().print(f"Next: pocketrec recommend --bundle {folder} --history ITEM,ITEM,...")
 
 
-def run_pipeline(command: list[str], log: Path) -> Path:
-    """Run `python COMMAND`, show its events, and return the folder of the bundle. Its standard error goes to `log`.
+def run_pipeline(command: list[str], log: Path, phases: Sequence[str] | None = None) -> Path:
+    """Run `python COMMAND`, show its events, and return the folder that it wrote. Its standard error goes to `log`.
+
+    Args:
+        phases: those that it goes through; None: all.
 
     Raises:
         CommandFailed: the run ended with a typed error, or without a result.
     """
-    from app.cli.follow import Display
+    from app.cli.follow import PHASE_NAMES, Display
 
     result: Path | None = None
     problem: dict[str, Any] | None = None
     log.unlink(missing_ok=True)
-    with Child(command, log=log) as child, Display() as display:
+    with Child(command, log=log) as child, Display(phases or tuple(PHASE_NAMES)) as display:
         while (event := child.message()) is not None:
             match event.pop("event", None):
                 case "phase":

@@ -23,6 +23,7 @@ def test_counts_are_shown_and_files_are_there(reference_log, tmp_path):
     done = run(reference_log, tmp_path / "set")
     assert done.exit_code == 0, done.output
     shown = " ".join(done.stdout.split())
+    assert "[2/2] make examples" in done.stderr
     assert "train examples │ 527" in shown
     assert "test examples │ 59" in shown
     assert "movie_genre_vocab.txt │ 19 entries" in shown
