@@ -66,7 +66,7 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
         _prepared(order, folder, job_config, reporter),
         outputs / "bundle",
         work=outputs,
-        changes=_picked(order["config"], config.EXPORT_CHANGES),
+        changes=_picked(job_config, config.EXPORT_CHANGES),
         reporter=reporter,
         should_stop=stop.is_set,
     )
@@ -87,7 +87,7 @@ def evaluate(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
         folder / "inputs" / "base",
         _interactions(folder),
         out,
-        changes=_picked(order["config"], config.EVALUATION_CHANGES),
+        changes=_picked(config.load(order["config"]), config.EVALUATION_CHANGES),
         reporter=reporter,
         should_stop=stop.is_set,
     )
@@ -141,12 +141,13 @@ def _interactions(folder: Path) -> Interactions:
     return datasets.restore(folder / "inputs" / "dataset")
 
 
-def _picked(config: Mapping[str, Any], pointers: tuple[str, ...]) -> dict[str, Any]:
+def _picked(config: JobConfig, pointers: tuple[str, ...]) -> dict[str, Any]:
     """The fields at `pointers`, in a document of the same form: `("/a/b",)` of `{a: {b: 1, c: 2}}` is `{a: {b: 1}}`."""
     found: dict[str, Any] = {}
+    document = config.model_dump(mode="json")
     for pointer in pointers:
         *above, name = pointer.removeprefix("/").split("/")
-        source: Any = config
+        source: Any = document
         target = found
         for key in above:
             source, target = source[key], target.setdefault(key, {})

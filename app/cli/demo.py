@@ -68,7 +68,7 @@ def demo(
     try:
         with _connect(service) as client:
             result = _train(client, source, spec, preset)
-            bundle = _download(client, result.version, state_dir)
+            bundle = _download(client, result.version or 1, state_dir)
             measurements = _measurements(client, result, state_dir)
     finally:
         say("stopping the service")
@@ -117,7 +117,7 @@ def _train(client: Client, source: Path, spec: dict[str, Any], preset: str) -> J
     job = client.submit_job(dataset.id, preset=preset, model=MODEL)
     say(f"job {job.id}: training with the preset {preset}")
     job = follow(client, job.id)
-    if job.result is None:
+    if job.result is None or job.result.version is None:
         raise from_problem(job.error, f"job {job.id} ended as {job.status}")
     return job.result
 

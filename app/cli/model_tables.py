@@ -50,6 +50,9 @@ def print_version(name: str, version: ModelVersion) -> None:
     for baseline, metrics in version.baselines.items():
         table.add_row(baseline, *(_figure(metric, metrics.get(metric)) for metric in shown))
     out.print(table, soft_wrap=False)
+    if version.weights:
+        kept = ", ".join(weights.checkpoint for weights in version.weights)
+        out.print(f"weights kept to export from: {kept}", soft_wrap=True)
     for artifact in version.artifacts:
         out.print(f"  {human_bytes(artifact.bytes):>9}  {artifact.sha256}  {artifact.path}")
 

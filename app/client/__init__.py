@@ -14,6 +14,7 @@ from app.client.errors import ApiError, BundleInvalid, ChecksumMismatch, ClientE
 from app.client.models import (
     Artifact,
     Attempt,
+    Base,
     Dataset,
     Event,
     Job,
@@ -22,6 +23,7 @@ from app.client.models import (
     Model,
     ModelVersion,
     Variant,
+    Weights,
     Yanked,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "ApiError",
     "Artifact",
     "Attempt",
+    "Base",
     "BundleInvalid",
     "ChecksumMismatch",
     "Client",
@@ -43,6 +46,7 @@ __all__ = [
     "Unreachable",
     "Variant",
     "VerifiedBundle",
+    "Weights",
     "Yanked",
     "install",
     "unpack",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from app.client.bundles import require_inside
 from app.client.downloads import ReceivedReport, download
 from app.client.errors import Unreachable
 from app.client.models import Answer, Attempt, Dataset, Event, Job, LogLine, Model, ModelVersion, Page
@@ -144,19 +145,76 @@ class Client:
         metadata: Mapping[str, str] | None = None,
     ) -> Job:
         """Queue a training job on a dataset."""
-        optional = {"preset": preset, "config": config, "model": model, "metadata": metadata}
-        body = _train(dataset_id, optional)
-        return Job.model_validate(self.transport.request("POST", "/v1/jobs", json=body).json())
+        return self.create_job(
+            "train", dataset_id=dataset_id, preset=preset, config=config, model=model, metadata=metadata
+        )
+
+    def submit_examples(
+        self,
+        dataset_id: str,
+        *,
+        preset: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Queue the writing of a dataset's examples, as TFRecords with vocabularies; they become the job's files."""
+        return self.create_job("examples", dataset_id=dataset_id, preset=preset, config=config, metadata=metadata)
+
+    def submit_export(
+        self,
+        model: str,
+        version: int,
+        *,
+        checkpoint: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        publish_as: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Queue the making of a new version from the weights of a published one, without training.
+
+        Args:
+            model: name of the published model.
+            version: its version.
+            checkpoint: which of its `weights`; by default the best.
+            config: what is to differ, such as `{"export": {"top_k": 20}}`.
+            publish_as: the new version's model; by default the same.
+            metadata: notes on the job.
+        """
+        base = _base(model, version, checkpoint)
+        return self.create_job("export", base=base, config=config, model=publish_as, metadata=metadata)
+
+    def submit_evaluation(
+        self,
+        model: str,
+        version: int,
+        *,
+        dataset_id: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Queue the evaluation of a published version, by default on its own dataset; the report is the job's file."""
+        base = _base(model, version)
+        return self.create_job("evaluate", base=base, dataset_id=dataset_id, config=config, metadata=metadata)
+
+    def create_job(self, type: str, **fields: Any) -> Job:  # noqa: A002
+        """Queue a job of any type, with the fields of `POST /v1/jobs`; None is as good as absent."""
+        return Job.model_validate(self.transport.request("POST", "/v1/jobs", json=_body(type, fields)).json())
 
     def validate_job(
-        self, dataset_id: str, *, preset: str | None = None, config: Mapping[str, Any] | None = None
+        self,
+        dataset_id: str | None = None,
+        *,
+        preset: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        type: str = "train",  # noqa: A002
+        base: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """What a training job would come to, without queueing it: `{config, estimate, limits, warnings, ...}`.
+        """What a job would come to, without queueing it: `{config, estimate, limits, warnings, ...}`.
 
         Raises:
-            ApiError: the one that `submit_job` would raise, such as `resource_estimate_exceeded`.
+            ApiError: the one that queueing it would raise, such as `resource_estimate_exceeded`.
         """
-        body = _train(dataset_id, {"preset": preset, "config": config})
+        body = _body(type, {"dataset_id": dataset_id, "base": base, "preset": preset, "config": config})
         answer: dict[str, Any] = self.transport.request("POST", "/v1/jobs:validate", json=body).json()
         return answer
 
@@ -164,11 +222,17 @@ class Client:
         """One job."""
         return self._one(f"/v1/jobs/{job_id}", Job)
 
-    def jobs(self, limit: int = 20, status: str | None = None, metadata: Mapping[str, str] | None = None) -> list[Job]:
-        """The newest training jobs first, at most `limit`; with all of `metadata`, if it is given."""
-        asked = {"type": "train", **({"status": status} if status else {})}
+    def jobs(
+        self,
+        limit: int = 20,
+        status: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        type: str | None = "train",  # noqa: A002
+    ) -> list[Job]:
+        """The newest jobs first, at most `limit`: of one type, or with None of all; with all of `metadata`."""
+        asked = {"type": type, "status": status}
         asked |= {f"metadata[{key}]": value for key, value in (metadata or {}).items()}
-        return self._many("/v1/jobs", Job, limit, asked)
+        return self._many("/v1/jobs", Job, limit, {key: value for key, value in asked.items() if value is not None})
 
     def cancel_job(self, job_id: str) -> Job:
         """Ask a job to stop; it keeps its best checkpoint."""
@@ -274,6 +338,24 @@ class Client:
         """Fetch one file, resumable and verified: see `app.client.downloads.download`."""
         return download(self.transport, path, target, sha256, report)
 
+    def download_files(
+        self, job: Job, folder: Path, paths: Sequence[str] | None = None, report: ReceivedReport | None = None
+    ) -> list[Path]:
+        """Fetch what a job has made into `folder`, each file under its path there; those in `paths`, or all.
+
+        Each appears once its sha256 is right. `report` is called with (bytes received, bytes in all) of each file.
+
+        Raises:
+            BundleInvalid: a path leads out of the folder.
+        """
+        artifacts = () if job.result is None else job.result.artifacts
+        wanted = [artifact for artifact in artifacts if paths is None or artifact.path in paths]
+        for artifact in wanted:
+            require_inside(artifact.path, job.id)
+        for artifact in wanted:
+            self.download(artifact.url, folder / artifact.path, artifact.sha256, report)
+        return [folder / artifact.path for artifact in wanted]
+
     def download_bundle(self, name: str, version: int, target: Path, report: ReceivedReport | None = None) -> str:
         """Fetch a version's `bundle.zip`; its sha256."""
         return self.download(f"/v1/models/{name}/versions/{version}/bundle.zip", target, None, report)
@@ -330,8 +412,10 @@ class Client:
                 time.sleep(SHORTEST_PAUSE if response.status_code != 304 else 2 * SHORTEST_PAUSE)
 
 
-def _train(dataset_id: str, optional: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a training job; of `optional` what is given."""
-    return {"type": "train", "dataset_id": dataset_id} | {
-        key: value for key, value in optional.items() if value is not None
-    }
+def _body(type_: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a job; of `fields` those that are given."""
+    return {"type": type_} | {key: value for key, value in fields.items() if value is not None}
+
+
+def _base(model: str, version: int, checkpoint: str | None = None) -> dict[str, Any]:
+    return {"model": model, "version": version} | ({} if checkpoint is None else {"checkpoint": checkpoint})

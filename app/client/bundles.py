@@ -61,12 +61,20 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as bundle:
             for name in bundle.namelist():
-                parts = PurePosixPath(name).parts
-                if name.startswith("/") or "\\" in name or ".." in parts or ":" in name:
-                    raise BundleInvalid(f"{archive.name}: the name {name!r} leads out of the folder; refused")
+                require_inside(name, archive.name)
             bundle.extractall(folder)
     except zipfile.BadZipFile as error:
         raise BundleInvalid(f"{archive.name}: not a zip file ({error}); download it again") from None
+
+
+def require_inside(name: str, origin: str) -> None:
+    """Refuse a file's name that would lead out of the folder it is to be written to; `origin` is where it was found.
+
+    Raises:
+        BundleInvalid: it would.
+    """
+    if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts or ":" in name:
+        raise BundleInvalid(f"{origin}: the name {name!r} leads out of the folder; refused")
 
 
 def verify(folder: Path) -> VerifiedBundle:

@@ -50,12 +50,20 @@ class Artifact(Answer):
 
 
 class JobResult(Answer):
-    """What a training job that succeeded has made."""
+    """What a job that succeeded has made: a version of a model, or, where `model` is None, files of its own."""
+
+    model: str | None = None
+    version: int | None = None
+    metrics: dict[str, Any] = {}
+    artifacts: tuple[Artifact, ...] = ()
+
+
+class Base(Answer):
+    """The published version that a job begins with, and which of its weights."""
 
     model: str
     version: int
-    metrics: dict[str, Any] = {}
-    artifacts: tuple[Artifact, ...] = ()
+    checkpoint: str | None = None
 
 
 class Checkpoint(Answer):
@@ -76,6 +84,7 @@ class Job(Answer):
     attempt: int = 0
     last_seq: int = 0
     dataset_id: str | None = None
+    base: Base | None = None
     preset: str | None = None
     model: str | None = None
     metadata: dict[str, str] = {}
@@ -83,15 +92,15 @@ class Job(Answer):
     error: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
     retry_of: str | None = None
-    result: JobResult | None = None  # of training jobs only
+    result: JobResult | None = None  # not of validations
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
     @field_validator("result", mode="before")
     @classmethod
-    def _of_training_only(cls, value: Any) -> Any:
-        return None if isinstance(value, dict) and value.get("model") is None else value
+    def _with_files_only(cls, value: Any) -> Any:
+        return None if isinstance(value, dict) and not (value.get("model") or value.get("artifacts")) else value
 
     @property
     def finished(self) -> bool:
@@ -157,6 +166,15 @@ class Variant(Answer):
     operators: dict[str, int] | None = None
 
 
+class Weights(Answer):
+    """Weights that a version can be exported from again."""
+
+    checkpoint: str
+    bytes: int
+    sha256: str
+    url: str
+
+
 class ModelVersion(Answer):
     """An immutable result of a job under a model's name. Only `yanked` may change."""
 
@@ -168,6 +186,7 @@ class ModelVersion(Answer):
     metrics: dict[str, Any] = {}
     baselines: dict[str, dict[str, float]] = {}
     variants: tuple[Variant, ...] = ()
+    weights: tuple[Weights, ...] = ()
     signatures: dict[str, Any] = {}
     artifacts: tuple[Artifact, ...] = ()
     created_at: datetime | None = None

@@ -159,6 +159,9 @@ def test_examples(service: Any) -> None:
     body = service.client.post("/v1/jobs", json={**asked, "config": layout}).json()
     assert body["config"]["examples"]["tfrecord"]["layout"] == "original_2020"
     assert body["config"]["examples"]["tfrecord"]["shards"] == 1
+    for none in (None, False):  # vocabularies and counts only
+        body = service.client.post("/v1/jobs", json={**asked, "config": {"examples": {"tfrecord": none}}}).json()
+        assert body["config"]["examples"]["tfrecord"] is None
 
 
 def test_export(service: Any, base: Any) -> None:
