@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import polars as pl
 import pytest
 
-from reco_core.datasets import content_hash, load, restore, store
+from reco_core.datasets import content_hash, feature_columns, load, restore, store
 from reco_core.errors import DatasetUnreadable
 
 
@@ -31,6 +32,71 @@ def test_round_trip_of_an_order_only_log(tmp_path):
     assert back.timestamps is None
     assert back.item_table is None
     assert content_hash(back) == content_hash(interactions)
+
+
+def with_features(interactions):
+    rows, users, items = len(interactions), len(interactions.user_ids), len(interactions.item_ids)
+    return dataclasses.replace(
+        interactions,
+        row_features=pl.DataFrame({"dwell": [0.5, None] * (rows // 2), "device": ["tv", None] * (rows // 2)}),
+        user_features=pl.DataFrame({"id": range(users), "likes": [["a", "b"]] * (users - 1) + [None]}),
+        item_features=interactions.item_features.with_columns(codes=pl.lit([1, 2], pl.List(pl.Int64)), n=items),
+    )
+
+
+def test_round_trip_with_features(reference_log, tmp_path):
+    interactions = with_features(load(reference_log))
+    store(interactions, tmp_path)
+    back = restore(tmp_path)
+    for name in ("row_features", "user_features", "item_features"):
+        assert getattr(back, name).equals(getattr(interactions, name))
+        assert getattr(back, name).schema == getattr(interactions, name).schema
+    assert back.item_table.file_rows.tolist() == interactions.item_table.file_rows.tolist()
+    assert back.report.as_dict() == interactions.report.as_dict()
+    assert content_hash(back) == content_hash(interactions)
+
+
+def test_features_count(reference_log):
+    base = with_features(load(reference_log))
+    table = base.item_table
+    frames = (base.row_features, base.user_features, base.item_features)
+    changed = [
+        dataclasses.replace(base, row_features=frames[0].drop("dwell")),
+        dataclasses.replace(base, row_features=frames[0].rename({"dwell": "dwelt"})),
+        dataclasses.replace(base, row_features=frames[0].with_columns(pl.col("device").fill_null(""))),
+        dataclasses.replace(base, row_features=frames[0].with_columns(pl.col("dwell").fill_null(0.0))),
+        dataclasses.replace(base, user_features=frames[1].with_columns(pl.col("likes").fill_null([]))),
+        dataclasses.replace(base, user_features=frames[1].with_columns(pl.col("id") + 1)),
+        dataclasses.replace(base, item_features=frames[2].drop("year")),
+        dataclasses.replace(base, item_table=dataclasses.replace(table, file_rows=table.file_rows[::-1])),
+    ]
+    assert len({content_hash(one) for one in [base, *changed]}) == len(changed) + 1
+
+
+def test_datasets_stored_before_there_were_features_are_read(reference_log, tmp_path):
+    store(load(reference_log), tmp_path)
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    del meta["features"], meta["report"]["feature_columns"], meta["report"]["user_table"]
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    (tmp_path / "item_features.parquet").unlink()
+    pl.read_parquet(tmp_path / "items.parquet").drop("file_row").write_parquet(tmp_path / "items.parquet")
+    back = restore(tmp_path)
+    assert back.item_features.width == back.user_features.width == back.row_features.width == 0
+    assert back.item_table.file_rows is None
+    assert content_hash(back) == "161ff846a5a602e093609d1f201d89f34ef912d15a6cdd0d9280af27633085f4"
+    assert feature_columns.column(back, "item", "genres").len() == len(back.item_ids)
+
+
+@pytest.mark.parametrize("name", ["row_features", "user_features", "item_features"])
+def test_features_that_belong_to_other_rows(reference_log, tmp_path, name):
+    store(with_features(load(reference_log)), tmp_path)
+    path = tmp_path / f"{name}.parquet"
+    pl.read_parquet(path).head(3).write_parquet(path)
+    with pytest.raises(DatasetUnreadable, match="don't belong together"):
+        restore(tmp_path)
+    path.unlink()
+    with pytest.raises(DatasetUnreadable, match="not a complete stored dataset"):
+        restore(tmp_path)
 
 
 def test_hash_is_of_the_content_not_of_the_parquet_bytes(reference_log, tmp_path):

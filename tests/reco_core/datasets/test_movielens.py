@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from reco_core.datasets import DatasetSpec, ItemsSpec, Mapping, content_hash, load
+from reco_core.datasets import DatasetSpec, ItemsSpec, Mapping, UsersSpec, content_hash, feature_columns, load
 from reco_core.datasets.names import MOVIELENS_GENRES
 from reco_core.errors import DatasetInvalid, DatasetUnreadable
 
@@ -111,6 +112,85 @@ def test_the_same_log_as_csv_has_the_same_content(reference_log, write):
     assert renamed.user_ids == tuple(f"u{user}" for user in interactions.user_ids)
 
 
+def test_100k_users_years_and_genres_are_features_without_configuration(write, zipped):
+    people = "186|39|F|executive|00000\n196|49|M|writer|55105\n5|1|M|other|1\n".encode("latin-1")
+    for source in (zipped({**HUNDRED_K, "u.user": people}), write("ml/u.user", people).parent):
+        if source.is_dir():
+            for name, content in HUNDRED_K.items():
+                write(f"ml/{name}", content)
+        found = load(source)
+        assert found.user_features.to_dict(as_series=False) == {
+            "age": [49, 39],
+            "gender": ["M", "F"],
+            "occupation": ["writer", "executive"],
+        }
+        assert found.report.user_table == {"file": "u.user", "rows": {"in": 3, "accepted": 3, "rejected": {}}}
+        assert "u.user: columns left out: 'zip_code' (it identifies people)" in found.report.notes
+        assert found.item_features.to_dict(as_series=False) == {
+            "genres": [["Animation", "Comedy"], ["unknown"], []],
+            "year": [1937, None, 1995],
+        }
+        assert found.item_table.file_rows.tolist() == [0, 1, 2]
+        assert feature_columns.available(found) == {
+            "interaction": ("rating",),
+            "item": ("genres", "year"),
+            "user": ("age", "gender", "occupation"),
+        }
+
+
+def test_1m_users_and_movies_in_the_order_of_their_files(write):
+    write("ml/ratings.dat", "7::30::5::100\n7::10::3::101\n2::20::4::100\n9::99::4::100\n")
+    write("ml/users.dat", "2::F::1::10::48067\n9::M::56::16::70072-1234\n7::M::25::15::55117\n")
+    movies = (
+        "10::(500) Days of Été (2009) (1999)::Drama|Drama|Comedy\n20::Old::(no genres listed)\n30::New (2001)::War\n"
+    )
+    folder = write("ml/movies.dat", movies.encode("latin-1")).parent
+    found = load(folder)
+    assert found.user_ids == ("7", "2", "9")
+    assert found.user_features.to_dict(as_series=False) == {
+        "gender": ["M", "F", "M"],
+        "age": [25, 1, 56],
+        "occupation": [15, 10, 16],
+    }
+    assert found.item_ids == ("30", "10", "20", "99")
+    assert found.item_table.titles[1] == "(500) Days of Été (2009) (1999)"
+    # as the original reads them: the first year anywhere, genres as they stand
+    assert found.item_features["year"].to_list() == [2001, 2009, None, None]
+    assert found.item_features["genres"].to_list() == [
+        ["War"],
+        ["Drama", "Drama", "Comedy"],
+        ["(no genres listed)"],
+        None,
+    ]
+    assert found.item_table.attributes == (("War",), ("Drama", "Comedy"), (), ())
+    assert found.item_table.file_rows.tolist() == [2, 0, 1, -1]
+    assert found.item_table.file_rows.dtype == np.int32
+
+
+def test_the_file_order_of_the_fixture_s_movies(reference_log):
+    found = load(reference_log)
+    table = found.item_table
+    order = np.argsort(table.file_rows)[np.sort(table.file_rows).searchsorted(0) :].tolist()
+    lines = (reference_log / "movies.dat").read_text("latin-1").splitlines()
+    rows = zip(
+        *([column[i] for i in order] for column in (found.item_ids, table.titles, found.item_features["genres"])),
+        strict=True,
+    )
+    assert [f"{item}::{title}::{'|'.join(genres)}" for item, title, genres in rows] == lines
+
+
+def test_user_tables_of_movielens_that_are_none(write):
+    folder = write("ml/ratings.dat", "7::30::5::100\n2::20::4::100\n").parent
+    write("ml/users.dat", "7\n2\n")
+    found = load(folder)
+    assert found.user_features.width == 0
+    assert any(note.startswith("users.dat: left out") for note in found.report.notes)
+    assert load(folder, DatasetSpec(users=None)).report.notes == ()
+    write("ml/more.csv", "who,team\n2,red\n")
+    named = load(folder, DatasetSpec(users=UsersSpec(path="more.csv", id="who")))
+    assert named.user_features.to_dict(as_series=False) == {"team": [None, "red"]}
+
+
 def test_options_apply(reference_log):
     spec = DatasetSpec(mapping=Mapping(rating=None, timestamp=None), items=ItemsSpec(title=None))
     interactions = load(reference_log, spec)
@@ -119,6 +199,8 @@ def test_options_apply(reference_log):
     assert set(interactions.item_table.titles) == {None}
     assert interactions.item_table.attributes[0] == ("Western", "Children's", "Drama")
     assert load(reference_log, DatasetSpec(items=None)).item_table is None
+    bare = load(reference_log, DatasetSpec(items=ItemsSpec(categories=None)))
+    assert bare.item_features.columns == ["year"]
 
 
 def test_faults_in_the_log_and_in_the_movie_table(write):

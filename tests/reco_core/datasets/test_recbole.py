@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
-from reco_core.datasets import load
+from reco_core.datasets import DatasetSpec, Mapping, load
 from reco_core.errors import DatasetInvalid
 
 FILES = {
@@ -13,7 +14,7 @@ FILES = {
     "302\tunknown\tunkonwn\tunknown\n"
     '7\tThe "Real" Misérables (1990)\t1995\t\n'
     "8\tNever Rated\t1991\tDrama\n",
-    "ml.user": "user_id:token\tage:token\n196\t24\n",
+    "ml.user": "user_id:token\tage:token\tweight:float\tlikes:token_seq\tzip_code:token\n196\t24\t70\ta b\t1\n",
 }
 
 
@@ -36,6 +37,31 @@ def check(interactions):
     )
     assert interactions.item_table.attribute_name == "genres"
     assert interactions.item_table.attributes == (("Animation", "Children's", "Comedy"), ("unknown",), (), ("Drama",))
+    assert interactions.user_features.to_dict(as_series=False) == {
+        "age": [24, None],
+        "weight": [70.0, None],
+        "likes": [["a", "b"], None],
+    }
+    assert interactions.user_features["weight"].dtype == pl.Float64
+    assert interactions.item_features.to_dict(as_series=False) == {
+        "genres": [["Animation", "Children's", "Comedy"], ["unknown"], None, ["Drama"]],
+        "year": [1995, None, 1995, 1991],
+    }
+    assert interactions.report.user_table["file"] == "ml.user"
+
+
+def test_further_columns_by_their_plain_names(write):
+    text = "user_id:token\titem_id:token\ttimestamp:float\tdwell:float\ttags:token_seq\tshop:token\n"
+    path = write("a.inter", text + "1\t2\t5\t30\t7 8\t01\n2\t3\t6\t\t\t02\n")
+    write("a.item", "item_id:token\tprice:float\tcolours:token_seq\n3\t2\tred blue\n2\t1.5\t\n")
+    found = load(path, DatasetSpec(mapping=Mapping(features=("tags", "dwell", "shop"))))
+    assert found.row_features.to_dict(as_series=False) == {
+        "tags": [[7, 8], None],
+        "dwell": [30.0, None],
+        "shop": ["01", "02"],
+    }
+    assert found.row_features["dwell"].dtype == pl.Float64
+    assert found.item_features.to_dict(as_series=False) == {"price": [1.5, 2.0], "colours": [None, ["red", "blue"]]}
 
 
 def test_folder_zip_and_file(write, zipped):
