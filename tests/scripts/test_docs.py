@@ -56,6 +56,6 @@ def test_the_commands_that_pages_name_exist_with_their_options(page: Path) -> No
             assert name in command.commands, f"{line}: no command {name}"
             command = command.commands[name]
         known = {option for parameter in getattr(command, "params", []) for option in parameter.opts} | {"--help"}
-        if getattr(command, "ignore_unknown_options", False):  # `config convert` takes the original's flags
+        if command.context_settings.get("ignore_unknown_options"):  # `config convert` takes the original's flags
             known |= {f"--{name}" for name in FLAGS}
         assert {word for word in words if word.startswith("--")} <= known, line
