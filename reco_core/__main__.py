@@ -1,4 +1,4 @@
-"""The pipeline as a command, no service needed: `python -m reco_core run`, `examples`, `recommend` and `compare`."""
+"""The pipeline as a command, no service needed: `python -m reco_core run`, `examples`, `export`, `evaluate`, ..."""
 
 from __future__ import annotations
 
@@ -33,14 +33,19 @@ def main(arguments: list[str] | None = None) -> int:
     os.dup2(2, 1)
     reporter = JsonLinesReporter(channel)
     try:
-        if options.command == "run":
-            _run(options, reporter)
-        elif options.command == "examples":
-            _examples(options, reporter)
-        elif options.command == "recommend":
-            _recommend(options, channel)
-        else:
-            _compare(options, channel)
+        match options.command:
+            case "run":
+                _run(options, reporter)
+            case "examples":
+                _examples(options, reporter)
+            case "export":
+                _export(options, reporter)
+            case "evaluate":
+                _evaluate(options, reporter)
+            case "recommend":
+                _recommend(options, channel)
+            case _:
+                _compare(options, channel)
     except Interrupted as error:
         print(error.message, file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -61,9 +66,7 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
 
     bundle.require_free(options.out)  # before seconds are spent on anything else
     settings, spec = _config(options), _dataset_spec(options)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stop_when_asked()
     reporter.phase("validate")
     interactions = datasets.load(options.data, spec)
     from reco_core import pipeline, training
@@ -99,6 +102,58 @@ def _examples(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     reporter.result(options.out)
 
 
+def _export(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
+    from reco_core import bundle, datasets
+
+    bundle.require_free(options.out)
+    spec, changes = _dataset_spec(options), _json_object("--changes", options.changes, '{"export": {"top_k": 20}}')
+    stop = _stop_when_asked()
+    reporter.phase("validate")
+    interactions = datasets.load(options.data, spec)
+    from reco_core import pipeline
+
+    work = options.work or options.out.with_name(options.out.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    pipeline.export_again(
+        options.weights,
+        interactions,
+        options.out,
+        work=work,
+        changes=changes,
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    reporter.result(options.out)
+
+
+def _evaluate(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
+    from reco_core import bundle, datasets
+    from reco_core.evaluating import evaluate_again
+
+    bundle.require_free(options.out)
+    spec, changes = _dataset_spec(options), _json_object("--changes", options.changes, '{"evaluation": {"k": [10]}}')
+    stop = _stop_when_asked()
+    reporter.phase("validate")
+    evaluate_again(
+        options.bundle,
+        datasets.load(options.data, spec),
+        options.out,
+        changes=changes,
+        variants=options.variants,
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    reporter.result(options.out)
+
+
+def _stop_when_asked() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
 def _config(options: argparse.Namespace) -> JobConfig:
     from reco_core import config
 
@@ -108,8 +163,9 @@ def _config(options: argparse.Namespace) -> JobConfig:
 def _dataset_spec(options: argparse.Namespace) -> DatasetSpec:
     from reco_core import datasets
 
+    given = _json_object("--spec", options.spec, '{"mapping": {"user": "uid"}}')
     try:
-        return datasets.DatasetSpec.model_validate({**_spec(options.spec), **_format(options.format)})
+        return datasets.DatasetSpec.model_validate({**given, **_format(options.format)})
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise ConfigInvalid(f"--spec or --format is not valid: {'; '.join(faults)}") from None
@@ -119,13 +175,20 @@ def _recommend(options: argparse.Namespace, channel: Any) -> None:
     from reco_core.recommending import recommend
 
     history = [raw.strip() for raw in options.history.split(",") if raw.strip()]
-    answer = recommend(options.bundle, history, options.top)
+    answer = recommend(options.bundle, history, options.top, _told(options.feature))
     if options.json:
         channel.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
         for place, item in enumerate(answer["recommendations"], start=1):
             channel.write(f"{place:3}  {item['title'] or item['id']}\n")
     channel.flush()
+
+
+def _told(pairs: list[str]) -> dict[str, str]:
+    told = dict(pair.partition("=")[::2] for pair in pairs)
+    if len(told) < len(pairs) or not all("=" in pair for pair in pairs):
+        raise ConfigInvalid("--feature must be NAME=VALUE, such as age=25, and each name may come once")
+    return told
 
 
 def _compare(options: argparse.Namespace, channel: Any) -> None:
@@ -136,14 +199,14 @@ def _compare(options: argparse.Namespace, channel: Any) -> None:
     channel.flush()
 
 
-def _spec(text: str | None) -> dict[str, Any]:
+def _json_object(option: str, text: str | None, example: str) -> dict[str, Any]:
     try:
-        spec = json.loads(text or "{}")
+        document = json.loads(text or "{}")
     except json.JSONDecodeError as error:
-        raise ConfigInvalid(f"--spec is not valid JSON: {error}") from None
-    if not isinstance(spec, dict):
-        raise ConfigInvalid('--spec must be a JSON object such as {"mapping": {"user": "uid"}}')
-    return spec
+        raise ConfigInvalid(f"{option} is not valid JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigInvalid(f"{option} must be a JSON object such as {example}")
+    return document
 
 
 def _format(name: str | None) -> dict[str, Any]:
@@ -162,10 +225,29 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("examples", help="write a log's examples, as TFRecords if the config says so")
     _add_source(make)
     make.add_argument("--out", type=Path, required=True, help="folder for the examples and summary.json")
+    export = commands.add_parser("export", help="make a bundle from kept weights, without training")
+    export.add_argument("--weights", type=Path, required=True, help="a file from a run's folder `weights`")
+    _add_data(export)
+    export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
+    export.add_argument("--work", type=Path, help="folder for measurements.json and ranks.npz (default: OUT.work)")
+    export.add_argument("--changes", help="fields of the config that are to differ, as JSON")
+    measure = commands.add_parser("evaluate", help="rank a log's test labels with a bundle's files")
+    measure.add_argument("--bundle", type=Path, required=True, help="folder of an unpacked bundle")
+    _add_data(measure)
+    measure.add_argument("--out", type=Path, required=True, help="folder for report.json, measurements.json, ranks.npz")
+    measure.add_argument("--changes", help="fields of the config that are to differ, as JSON")
+    measure.add_argument("--variants", nargs="+", help="which files to rank (default: the bundle's default variant)")
     ask = commands.add_parser("recommend", help="ask a bundle")
     ask.add_argument("--bundle", type=Path, required=True)
     ask.add_argument("--history", required=True, help="raw item ids, oldest first, separated by commas")
     ask.add_argument("--top", type=int, default=10)
+    ask.add_argument(
+        "--feature",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a feature's value, or values separated by commas: of the user, or one for each item of the history",
+    )
     ask.add_argument("--json", action="store_true")
     compare = commands.add_parser(
         "compare", help="compare models by their ranks.npz, example by example; one JSON line"
@@ -178,12 +260,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_source(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, required=True, help="file, folder or zip")
-    command.add_argument("--format", help="format of the data, if it shouldn't be detected")
-    command.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
+    _add_data(command)
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--preset", help="name of a preset")
     source.add_argument("--config", type=Path, help="config file, JSON or YAML")
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, required=True, help="file, folder or zip")
+    command.add_argument("--format", help="format of the data, if it shouldn't be detected")
+    command.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import typer
 
 from app.cli import configs, datasets, estimates, jobs, models
 from app.cli.demo import demo
+from app.cli.evaluate import evaluate
 from app.cli.examples import examples
+from app.cli.export import export
 from app.cli.recommend import recommend
 from app.cli.serve import serve, worker
 from app.cli.train import train
@@ -18,6 +20,10 @@ On this machine, without a service:
   pocketrec train --data log.csv --preset bow --out bundle
 
   pocketrec recommend --bundle bundle --history 50,172,133
+
+  pocketrec evaluate --bundle bundle --data next-month.csv
+
+  pocketrec export --weights bundle.work/weights/best.npz --data log.csv --top-k 20 --out small
 
 Through the service:
 
@@ -46,6 +52,8 @@ app.command()(worker)
 app.command()(train)
 app.command()(examples)
 app.command()(recommend)
+app.command()(export)
+app.command()(evaluate)
 app.add_typer(datasets.app, name="dataset")
 jobs.app.command()(estimates.validate)
 app.add_typer(jobs.app, name="job")

@@ -34,6 +34,7 @@ def compared(report: Mapping[str, Any], verdict: str) -> dict[str, list[str]]:
 def print_report(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:
     """Tables on stdout; `default_variant` is the one that became model.tflite."""
     print_metrics(report)
+    print_original(report)
     print_variants(report, measurements, default_variant)
 
 
@@ -56,6 +57,34 @@ def print_metrics(report: Mapping[str, Any]) -> None:
         )
     if close:
         console().print(f"Not distinguishable from {_spoken(close)} (paired bootstrap over users).", style="yellow")
+
+
+def print_original(report: Mapping[str, Any]) -> None:
+    """The metrics by which TensorFlow's on-device example is compared, where the report has them."""
+    found = report.get("original_metrics")
+    if not found:
+        return
+    values = found["values"]
+    ks = [name.rpartition("_")[2] for name in values if name.startswith("Global_Recall/")]
+    headings = ["", *(f"Recall_{k}" for k in ks), "mean rank from 0"]
+    table = _table(f"As the original toolkit measures: all items, or the labels of {found['batch_size']}", headings)
+    for kind in ("Global", "Batch"):
+        recalls = [f"{values[f'{kind}_Recall/Recall_{k}']:.4f}" for k in ks]
+        table.add_row(kind.lower(), *recalls, f"{values[f'{kind.lower()}_mean_rank']:.1f}")
+    console().print(table, soft_wrap=False)
+
+
+def print_evaluated(report: Mapping[str, Any]) -> None:
+    """How the log that a bundle was evaluated on goes with the one that it was trained on."""
+    facts = report["evaluated"]
+    if not facts["same_dataset"]:
+        console().print(
+            f"Another log than the model was trained on: {facts['unknown_items']:,} of its items are unknown to the "
+            f"model, and with them {facts['unknown_labels']:,} of {report['test_details']['examples']:,} test labels."
+        )
+    for line in report["warnings"]:
+        if "under another split" in line:
+            console().print(f"Note: {line}.", style="yellow")
 
 
 def print_variants(report: Mapping[str, Any], measurements: Mapping[str, Any] | None, default_variant: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,21 @@ def config_document(preset: str | None, config: Path | None) -> dict[str, Any]:
         load(document)
         return document
     return load_file(config).model_dump(mode="json", exclude_unset=False)
+
+
+def require_paths(given: Mapping[str, Path], out: Path | None) -> None:
+    """Check what is to be read, by option, and that `out` is free, before seconds are spent on anything else.
+
+    Raises:
+        CommandFailed: a file is missing, or something lies in `out`.
+    """
+    for option, path in given.items():
+        if not path.exists():
+            raise CommandFailed(Status.BAD_INPUT, "file_error", [f"{option} {path}: no such file or folder"])
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CommandFailed(
+            Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
+        )
 
 
 def _usage(message: str) -> CommandFailed:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.changes import Set
 from app.cli.children import Child, stop_on_signals
-from app.cli.errors import CommandFailed, Status, from_problem, guarded
+from app.cli.errors import from_problem, guarded
 from app.cli.options import AsJson, Config, Format, Items, Map, Preset
 from app.cli.output import console, print_json
 
@@ -28,6 +29,7 @@ def train(
     items: Items = None,
     preset: Preset = None,
     config: Config = None,
+    set: Set = None,  # noqa: A002
     as_json: AsJson = False,
 ) -> None:
     """Train on a log on this machine and write a bundle, no service needed.
@@ -38,26 +40,46 @@ def train(
 
       pocketrec train --data log.csv --map user=uid --map item=sku --map timestamp=at --config configs/rnn.yaml --out b
 
+      pocketrec train --data log.csv --preset cnn --set training.max_epochs=20 --set training.keep_checkpoints=3 --out b
+
     Then: pocketrec recommend --bundle bundle --history 50,172,133
+
+    In BUNDLE.work stay the weights that `pocketrec export` makes other bundles from, and measurements.json.
     """
-    from app.cli.specs import config_document, dataset_spec
+    from app.cli.changes import changes
+    from app.cli.specs import config_document, dataset_spec, require_paths
 
     stop_on_signals()
-    config_document(preset, config)
-    if not data.exists():
-        raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--data {data}: no such file or folder"])
-    command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out), "--json"]
-    command += ["--preset", preset] if preset is not None else ["--config", str(config)]
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CommandFailed(
-            Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
-        )
+    document = merged(config_document(preset, config), changes(set, {}))
+    require_paths({"--data": data}, out)
     spec = dataset_spec(format, map, items, data)
-    if spec:
-        command += ["--spec", json.dumps(spec)]
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
-    folder = run_pipeline([*command, "--work", str(work)], work / "run.log")
+    (work / "config.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out), "--config", str(work / "config.json")]
+    command += ["--spec", json.dumps(spec)] if spec else []
+    print_result(run_pipeline([*command, "--work", str(work)], work / "run.log"), work, as_json)
+
+
+def merged(document: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`document` with the fields of `over`, checked.
+
+    Raises:
+        ConfigInvalid: the result is not valid.
+    """
+    from reco_core.config import load
+
+    def put(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+        inside = {name: put(below.get(name) or {}, value) for name, value in over.items() if isinstance(value, dict)}
+        return {**below, **over, **inside}
+
+    whole = put(document, over)
+    load(whole)
+    return whole
+
+
+def print_result(folder: Path, work: Path, as_json: bool) -> None:
+    """What lies in the bundle `folder` and its work folder, as tables or as JSON."""
     report = _read(folder / "report.json")
     measurements = _read(work / "measurements.json")
     if as_json:

@@ -37,7 +37,18 @@ def with_changes(config: JobConfig, changes: Mapping[str, Any], allowed: tuple[s
     ]
     if faults:
         raise ConfigInvalid(f"the changes are not possible: {faults[0].detail}", faults)
-    return load(_merged(config.model_dump(mode="json"), changes))
+    return load(_with_default_variant(_merged(config.model_dump(mode="json"), changes), changes))
+
+
+def _with_default_variant(merged: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The first variant becomes the default one where others were asked for and the old default isn't among them."""
+    export = changes.get("export")
+    if not isinstance(export, Mapping) or "default_variant" in export:
+        return merged
+    variants = export.get("variants")
+    if not isinstance(variants, list | tuple) or not variants or merged["export"]["default_variant"] in variants:
+        return merged
+    return {**merged, "export": {**merged["export"], "default_variant": variants[0]}}
 
 
 def _forbidden(changes: Mapping[str, Any], above: str, allowed: tuple[str, ...]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("demo", "serve", "worker", "train", "examples", "recommend"),
+        *("demo", "serve", "worker", "train", "examples", "recommend", "export", "evaluate"),
         *("dataset upload", "job submit", "model download", "config check"),
     ],
 )
