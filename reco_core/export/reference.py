@@ -73,7 +73,10 @@ class ReferenceModule(tf.Module):
         """Concrete functions by name."""
         specs = {name: spec.tensor_spec() for name, spec in self._shape.app_inputs.items()}
         functions = {SERVING_DEFAULT: self.serving_default, SERVING_SCORE_ALL: self.score_all}
-        return {name: tf.function(function).get_concrete_function(**specs) for name, function in functions.items()}
+        return {
+            name: tf.function(function, autograph=False).get_concrete_function(**specs)
+            for name, function in functions.items()
+        }
 
     def serving_default(self, **inputs: Any) -> dict[str, Any]:
         """`app_inputs` -> raw ids int32 [K], best first, and the sigmoid of their scores, float32 [K]."""

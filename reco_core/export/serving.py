@@ -129,7 +129,7 @@ class ServingModule(tf.Module):
             "encode_context": (self.encode_context, shape.inputs),
         }
         return {
-            name: tf.function(function).get_concrete_function(
+            name: tf.function(function, autograph=False).get_concrete_function(
                 **{spec.name: spec.tensor_spec() for spec in inputs.values()}
             )
             for name, (function, inputs) in functions.items()

@@ -107,6 +107,30 @@ def test_the_saved_model_stands_beside_and_not_in_the_bundle(reference_bundle):
     assert found["top_prediction_ids"].numpy()[0] == ids[0]
 
 
+def test_with_genres_the_app_and_the_command_give_the_same_answers(make_bundle):
+    feature = {"type": "string", "name": "context_movie_genre", "column": "genres", "layout": "flat", "length": 8}
+    folder = make_bundle(
+        repeats=True,
+        features={"activity_groups": [{"features": [feature]}]},
+        export={"layout": "reference", "top_k": 30},
+    )
+    report, golden = read(folder, "report.json"), read(folder, "golden.json")
+    assert report["variants"]["float32"]["refused"] is report["variants"]["float16"]["refused"] is None
+    form = form_of_bundle(folder)
+    for name, variant in golden["variants"].items():
+        assert reproduces(folder / "variants" / f"{name}.tflite", variant["cases"], form=form)
+        assert {len(case["inputs"]["context_movie_genre"]) for case in variant["cases"]} == {8}
+    client = AndroidClient(folder / "assets")
+    assert set(client.genres) == {"UNK", "long", *(f"genre {number}" for number in range(5))}
+    for places in ([0], [4, 5, 6], [9, 2, 30, 11, 7, 1]):
+        selected = [client.movies[place] for place in places]
+        chosen = {movie.id for movie in selected}
+        shown = [result.id for result in client.recommend(selected)]
+        answer = recommend(folder, [str(movie.id) for movie in selected], 30)
+        ids = [int(item["id"]) for item in answer["recommendations"]]
+        assert [number for number in ids if number not in chosen][: len(shown)] == shown
+
+
 def test_a_bundle_with_raw_ids_answers_and_says_so(make_bundle):
     folder = make_bundle(export={"ids": "raw", "variants": ["float32"], "default_variant": "float32"})
     manifest, golden = read(folder, "manifest.json"), read(folder, "golden.json")

@@ -29,6 +29,8 @@ _METADATA = 2_250  # texts, a reference to each tensor's buffer, the directory o
 _METADATA_STEP = 230  # references to the tensors of an unrolled step
 _METADATA_LOOP = 850
 _METADATA_FEATURE = 500
+_RAW_IDS = 4_300  # the lookups of raw ids
+_RAW_ID = 12  # an item in their tables; 8 where ids lie close together, up to 36 where a table has gaps
 _GOLDEN_AND_REPORT = 60_000  # report.json, golden.json, manifest.json
 _ITEM_LINE = 60  # punctuation of an item in items.json
 
@@ -36,7 +38,8 @@ _ITEM_LINE = 60  # punctuation of an item in items.json
 def variant_bytes(config: JobConfig, work: Workload) -> dict[VariantName, int]:
     """The size of each variant that is made; float32 always is."""
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
-    return {name: _weights(name, config, work) + _graph(name, config) + _metadata(config, work) for name in names}
+    plain = {name: _weights(name, config, work) + _graph(name, config) + _raw_ids(config, work) for name in names}
+    return {name: size + _metadata(config, work, size) for name, size in plain.items()}
 
 
 def bundle_bytes(config: JobConfig, work: Workload, variants: Mapping[VariantName, int]) -> int:
@@ -78,8 +81,18 @@ def _graph(name: VariantName, config: JobConfig) -> int:
     return size
 
 
-def _metadata(config: JobConfig, work: Workload) -> int:
-    """What the file says of itself, and the raw ids."""
+def _raw_ids(config: JobConfig, work: Workload) -> int:
+    return _RAW_IDS + _RAW_ID * work.vocabulary if config.export.raw_ids else 0
+
+
+def _metadata(config: JobConfig, work: Workload, plain: int) -> int:
+    """What a file of `plain` bytes says of itself, and the raw ids; nothing where the budget has no room for it."""
+    size = _metadata_size(config, work)
+    budget = config.export.max_bytes
+    return 0 if budget is not None and plain <= budget < plain + size else size
+
+
+def _metadata_size(config: JobConfig, work: Workload) -> int:
     if not config.export.metadata:
         return 0
     size = _METADATA + _METADATA_FEATURE * sum(1 for _ in config.features.every()) + work.id_bytes + work.vocabulary

@@ -25,13 +25,16 @@ RNN = {"type": "rnn", "num_units": 24}
     [
         ({"encoder": CNN, "repeats": True, "model": {"hidden_layers": [96]}}, ["float32", "dynamic_int8"]),
         ({"encoder": RNN, "examples": {"max_history_length": 3}}, ["float32"]),
+        ({"encoder": CNN, "export": {"ids": "raw"}}, ["float32", "float16"]),
+        ({"encoder": CNN, "repeats": True, "export": {"layout": "reference"}}, ["float32"]),
     ],
 )
 def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document, variants):
     from reco_core import export, model
 
-    config = load({**document, "export": {"variants": variants, "default_variant": "float32"}})
-    names = ("<pad>", *map(str, range(300)))
+    options = {**document.get("export", {}), "variants": variants, "default_variant": "float32"}
+    config = load({**document, "export": options})
+    names = ("<pad>", *map(str, range(1, 301)))
     vocabulary = Vocabulary(names, np.ones(301, np.int64), (None,) * 301, None)
     built = model.build(config, vocabulary)
     built.label_encoder.bias.assign(np.linspace(-1, 1, 300))  # zeros would be folded away
