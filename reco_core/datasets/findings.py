@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from reco_core.datasets.faults import MAX_EXAMPLES, Finding, at_lines, with_values
 from reco_core.datasets.tables import RawItems, RawUsers, Table
 
+_HASHES_AT_ONCE = 1 << 20
+
 
 def of_log(table: Table, accepted: pl.DataFrame, kept: NDArray[np.int64] | None) -> Iterator[Finding]:
     """Rows that repeat another one, and blank lines.
@@ -26,11 +28,20 @@ def of_log(table: Table, accepted: pl.DataFrame, kept: NDArray[np.int64] | None)
     if "timestamp" not in accepted.columns or accepted.is_empty():
         return
     hashes = accepted.hash_rows()
-    if repeated := accepted.height - hashes.n_unique():
+    if repeated := accepted.height - _distinct(hashes):
         at = np.flatnonzero(~hashes.is_first_distinct().to_numpy())[:MAX_EXAMPLES]
         lines = table.lines[at if kept is None else kept[at]]
         detail = "rows that repeat an earlier one: the same user, item, time and rating; all were kept"
         yield Finding("duplicate_rows", repeated, detail, at_lines(table.name, lines))
+
+
+def _distinct(hashes: pl.Series) -> int:
+    """How many different ones there are, in parts: a set of them all would be the largest thing in memory."""
+    count = 1 + hashes.len() // _HASHES_AT_ONCE
+    if count == 1:
+        return hashes.n_unique()
+    part = (hashes % count).cast(pl.UInt8)
+    return sum(hashes.filter(part == number).n_unique() for number in range(count))
 
 
 def of_items(items: RawItems | None, log_ids: pl.Series) -> Iterator[Finding]:

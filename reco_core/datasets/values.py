@@ -77,7 +77,7 @@ def ratings(column: pl.Series) -> pl.Series:
     """float32, null where missing, not a number or not finite."""
     if column.dtype == pl.String:
         column = column.str.strip_chars()
-    numbers = _floats(column).cast(pl.Float32)
+    numbers = column if column.dtype == pl.Float32 else _floats(column).cast(pl.Float32)
     return numbers.set(~numbers.is_finite().fill_null(False), None)
 
 

@@ -80,3 +80,45 @@ def test_repeated_ids_keep_the_first_row(write):
 )
 def test_split(column, expected):
     assert items.split(pl.Series(column)).to_list() == expected
+
+
+WIDE = (
+    "id,name,category,price,brand,colour|size,tags,blurb\n"
+    'x,Ex,"a, b",1.50,acme,,p|q|p,' + "long " * 60 + "\n"
+    "q,Cue,,2,acme,,p,short\n"
+    "y,,a,,007,,,\n"
+)
+
+
+def test_further_columns_become_features_of_the_items(write):
+    path = write("log.csv", "user,item,ts\na,y,1\nb,z,2\n")
+    write("items.csv", WIDE)
+    found = load(path)
+    assert found.item_ids == ("y", "z", "x", "q")
+    assert found.item_features.to_dict(as_series=False) == {
+        "category": [["a"], None, ["a", "b"], None],
+        "price": [None, None, 1.5, 2.0],
+        "brand": ["007", None, "acme", "acme"],
+        "tags": [None, None, ["p", "q", "p"], ["p"]],
+    }
+    assert found.item_table.file_rows.tolist() == [2, -1, 0, 1]
+    assert found.item_table.attributes == (("a",), (), ("a", "b"), ())
+    (note,) = (note for note in found.report.notes if "columns left out" in note)
+    assert note == "items.csv: columns left out: 'colour|size' (no values), 'blurb' (texts of up to 299 characters)"
+    assert found.report.feature_columns["item"][0] == {"name": "category", "kind": "text_list"}
+
+
+def test_what_is_not_wanted_as_title_or_categories_is_no_feature_either(write):
+    path = write("log.csv", "user,item,ts\na,y,1\nb,z,2\n")
+    write("items.csv", WIDE)
+    found = load(path, DatasetSpec(items=ItemsSpec(title=None, categories=None)))
+    assert found.item_features.columns == ["price", "brand", "tags"]
+    other = load(path, DatasetSpec(items=ItemsSpec(title="brand", categories="tags")))
+    assert other.item_features.columns == ["tags", "name", "category", "price"]
+    assert other.item_table.attributes[2] == ("p", "q")
+
+
+def test_a_table_of_another_log_gives_no_features(write):
+    path = write("log.csv", "user,item,ts\na,u,1\nb,v,2\n")
+    write("items.csv", WIDE)
+    assert load(path).item_features.width == 0
