@@ -7,6 +7,7 @@ same second, and no film twice. The file is grouped by user, and within a user i
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -57,15 +58,21 @@ def _pairs(
     activity_ends, popularity_ends = np.cumsum(activity / activity.sum()), np.cumsum(popularity / popularity.sum())
     keys = np.empty(0, np.int64)
     while len(keys) < rows:
-        # a draw with replacement repeats pairs of busy users and popular films; those are drawn anew
-        wanted = int((rows - len(keys)) * 1.1) + 100
+        # a draw with replacement repeats pairs of busy users and popular films; what is missing then is drawn anew
+        wanted = int((rows - len(keys)) * 1.5) + 100
         owners = np.minimum(np.searchsorted(activity_ends, random.random(wanted)), users - 1)
         ranks = np.minimum(np.searchsorted(popularity_ends, random.random(wanted)), films - 1)
-        keys = np.union1d(keys, owners * films + ranks)
-    keys = keys if len(keys) == rows else np.sort(random.choice(keys, rows, replace=False, shuffle=False))
-    owners, ranks = np.divmod(keys, films)
-    shuffled = np.lexsort((random.random(rows), owners))  # the same owners; only their films change places
-    return owners.astype(np.int32), by_rank[ranks[shuffled]]
+        keys = np.sort(np.concatenate([keys, owners * films + ranks]))
+        keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    kept = np.ones(len(keys), bool)
+    kept[random.choice(len(keys), len(keys) - rows, replace=False, shuffle=False)] = False
+    owners, ranks = np.divmod(keys[kept], films)
+    return owners.astype(np.int32), by_rank[ranks[_shuffled_within(owners, random)]]
+
+
+def _shuffled_within(owners: NDArray[Any], random: np.random.Generator) -> NDArray[np.int64]:
+    """Places such that `owners[places]` are the same as before, each owner's in no order."""
+    return np.argsort(owners.astype(np.int64) << 32 | random.integers(0, 1 << 32, len(owners)))
 
 
 def _times(owners: NDArray[np.int32], random: np.random.Generator) -> NDArray[np.int64]:
@@ -77,8 +84,7 @@ def _times(owners: NDArray[np.int32], random: np.random.Generator) -> NDArray[np
     firsts = np.flatnonzero(np.diff(owners, prepend=-1))
     started = random.integers(0, 80_000_000, len(firsts)) - passed[firsts]
     times = _FIRST_SECOND + passed + np.repeat(started, np.diff(firsts, append=rows))
-    # all of a user's times, but in no order
-    return times[np.lexsort((random.random(rows), owners))]
+    return times[_shuffled_within(owners, random)]
 
 
 def _write_films(path: Path, ids: NDArray[np.int32], random: np.random.Generator) -> None:
