@@ -192,7 +192,7 @@ class ExportConfig(Section):
         True,
         description="Write into each file what its tensors mean, and its vocabularies as a zip behind the model, for "
         "tools that read TensorFlow Lite metadata. The app needs neither. It takes 2 to 5 kB a file and the raw ids "
-        "once more, and counts against `max_bytes`.",
+        "once more; a file that keeps to `max_bytes` only without it goes without.",
     )
 
     @model_validator(mode="after")

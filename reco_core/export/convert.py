@@ -88,7 +88,7 @@ def export(
         for done, name in enumerate(names, start=1):
             content = _convert(saved_model, list(signatures), _QUANTIZERS[name])
             if config.export.metadata:
-                content = add_metadata(content, text)
+                content = add_metadata(content, text, config.export.max_bytes)
             path = folder / f"{name}.tflite"
             path.write_bytes(content)
             variants[name] = ExportedVariant(name, path, len(content))

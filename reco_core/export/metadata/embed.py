@@ -29,11 +29,15 @@ _VERSION, _BUFFERS, _METADATA = 0, 4, 6
 _LENGTH = 4  # bytes of a vector's length
 
 
-def add_metadata(content: bytes, text: ModelText) -> bytes:
+def add_metadata(content: bytes, text: ModelText, max_bytes: int | None = None) -> bytes:
     """A model file that computes what `content` does, says what `text` says and holds its files.
 
     The associated files stand in a zip after the model, stored, with fixed times: `zipfile` opens the whole file, and
     runtimes read only the model at its start. The same arguments give the same bytes.
+
+    Args:
+        max_bytes: a budget. Where `content` keeps to it and the result wouldn't, `content` is returned: what a file
+            says of itself must not cost a better model its place.
 
     Raises:
         ValueError: `content` isn't a plain model file, has metadata already, or `text` doesn't fit it.
@@ -42,7 +46,8 @@ def add_metadata(content: bytes, text: ModelText) -> bytes:
         raise ValueError("not a TensorFlow Lite model file")
     model = schema.Model.GetRootAs(content)
     _require_plain(model)
-    return _with_zip(_with_buffer(content, model, metadata_bytes(model, text)), text.files)
+    described = _with_zip(_with_buffer(content, model, metadata_bytes(model, text)), text.files)
+    return content if max_bytes is not None and len(content) <= max_bytes < len(described) else described
 
 
 def _require_plain(model: Any) -> None:

@@ -221,6 +221,19 @@ def test_only_files_that_no_tensor_refers_to_are_the_models_own(plain, text):
         assert archive.read("readme.txt") == b"A recommender.\n"
 
 
+def test_metadata_never_breaks_a_size_budget(plain, described, text):
+    from reco_core.export.metadata import add_metadata
+
+    old, new = plain[0]["float16"], described["float16"]
+    for budget, expected in (
+        (len(new), new),
+        (len(new) - 1, old),  # the file fits, but not with metadata
+        (len(old), old),
+        (len(old) - 1, new),  # it's too large anyway
+    ):
+        assert add_metadata(old, text, budget) == expected
+
+
 def test_without_files_there_is_no_zip(plain, text):
     from reco_core.export.metadata import SignatureText, TensorText, add_metadata
 
@@ -349,3 +362,30 @@ def test_genres_of_the_layout_reference_are_lines_of_the_apps_list(plain):
         assert (genre.file, genre.bounds) == ("movie_genre_vocab.txt", (0, 2))
         assert signature.inputs["context_movie_id"].file is None  # raw ids
     assert [(file.name, file.lines) for file in text.files] == [("items.txt", IDS), ("movie_genre_vocab.txt", lines)]
+
+
+def test_an_exported_file_that_fits_only_without_metadata_goes_without(export_untrained):
+    def exported(**options: Any) -> bytes:
+        _, _, files = export_untrained(30, only_float32=True, export={"top_k": 5, **options})
+        return files.variants["float32"].path.read_bytes()
+
+    whole, bare = exported(), exported(metadata=False)
+    assert len(bare) < len(whole)
+    assert exported(max_bytes=len(whole)) == whole
+    assert exported(max_bytes=len(whole) - 1) == bare
+
+
+def test_bodies_of_loops_come_after_what_is_described(export_untrained):
+    from reco_core.examples import Vocabulary
+    from reco_core.export.metadata import add_metadata, describe
+
+    vocabulary = Vocabulary(IDS, np.ones(ITEMS + 1, np.int64), (None,) * (ITEMS + 1), None)
+    options = {"examples": {"max_history_length": 51}, "export": {"metadata": False}}
+    _, _, files = export_untrained(ITEMS, "rnn", only_float32=True, **options)
+    old = files.variants["float32"].path.read_bytes()
+    new = add_metadata(old, describe(files.shape, vocabulary, {}))
+    assert schema.Model.GetRootAs(new).SubgraphsLength() > 3
+    assert [graph.text(0) for graph in metadata(new).tables(3)] == ["encode_context", "recommend", "score_all"]
+    runners = [Interpreter(model_content=content).get_signature_runner("score_all") for content in (old, new)]
+    first, second = (runner(**inputs_of(runner, 3))["scores"] for runner in runners)
+    np.testing.assert_array_equal(first, second)
