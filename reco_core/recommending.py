@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reco_core.bundled_features import read_features
 from reco_core.errors import FieldError, NotABundle, UnknownItems
 from reco_core.inference import Recommender
 from reco_core.tensor_forms import form_of_bundle
+from reco_core.told_features import feature_values
 
 
-def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:
+def recommend(
+    bundle: Path, history: Sequence[str], top: int, features: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """`{history: [item], recommendations: [item with score]}`, items as in items.json.
 
     Args:
         history: raw item ids, oldest first; the newest that the model reads are used.
         top: how many to return, at most what the file gives.
+        features: values of the user and of the interactions, by name, as `told_features.feature_values` takes them;
+            those of items are in items.json.
 
     Raises:
         NotABundle: model.tflite or items.json is missing.
         UnknownItems: an id is not in the vocabulary.
+        ConfigInvalid: the bundle has no such feature, or a value doesn't fit it.
     """
     try:
         items = json.loads((bundle / "items.json").read_text(encoding="utf-8"))
         recommender = Recommender(bundle / "model.tflite", form=form_of_bundle(bundle))
+        known = read_features(bundle, _manifest(bundle))
     except (OSError, ValueError, KeyError) as error:
         raise NotABundle(f"{bundle} doesn't hold a bundle ({error}); give the folder of an unpacked bundle") from None
     by_id = {item["id"]: item for item in items}
@@ -39,8 +47,14 @@ def recommend(bundle: Path, history: Sequence[str], top: int) -> dict[str, Any]:
         message = f"not in the vocabulary: {', '.join(unknown[:5])}; {hint}"
         raise UnknownItems(message, [FieldError("/history", "unknown_items", message)])
     indices = np.array([by_id[raw]["index"] for raw in history], np.int32)
-    ids, scores = recommender.recommend(indices)
+    values = feature_values(known, [by_id[raw] for raw in history], features or {}, recommender.history_length)
+    ids, scores = recommender.recommend(indices, features=values)
     best = [
         {**items[index - 1], "score": round(float(score), 4)} for index, score in zip(ids, scores, strict=True) if index
     ]
     return {"history": [by_id[raw] for raw in history], "recommendations": best[:top]}
+
+
+def _manifest(bundle: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    return manifest

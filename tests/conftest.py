@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,82 @@ def exported(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         return done[encoder]
 
     return get
+
+
+# --- with features of all kinds, which say nothing ---
+
+
+def featured_log(seed: int = 3, users: int = 80) -> Interactions:
+    """The planted log with further columns; some values are missing, and prices are of the size of timestamps."""
+    import polars as pl
+
+    log, random = planted_log(seed, users=users, untidy=True), np.random.default_rng([seed, 1])
+    rows, items = len(log), len(log.item_ids)
+    assert log.item_table is not None
+    holes = random.random(rows) < 0.1
+    likes = [[f"like {one}" for one in random.choice(9, random.integers(0, 4), False)] for _ in range(users)]
+    return replace(
+        log,
+        row_features=pl.DataFrame(
+            {
+                "hour": random.integers(0, 24, rows),
+                "price": [
+                    None if hole else value for hole, value in zip(holes, random.normal(1.7e9, 1e6, rows), strict=True)
+                ],
+            }
+        ),
+        item_features=pl.DataFrame(
+            {
+                "year": [None if one % 7 == 0 else 1980 + one % 9 for one in range(items)],
+                "genres": [list(values) for values in log.item_table.attributes],
+            }
+        ),
+        user_features=pl.DataFrame(
+            {"age": random.integers(20, 25, users), "likes": likes, "income": random.normal(5e4, 1e4, users)}
+        ),
+    )
+
+
+def feature_groups(encoder: str = "bow") -> dict[str, Any]:
+    """Features of every type, layout and scope, in groups with this encoder; for the log above."""
+    genres = {"type": "string", "name": "genres", "embedding_dim": 4}
+    return {
+        "history": [{"type": "float", "name": "rating"}, {"type": "int", "name": "year", "embedding_dim": 4}],
+        "activity_groups": [
+            {"features": [{**genres, "layout": "flat", "length": 9}], "encoder": ENCODERS[encoder]},
+            {
+                "features": [
+                    {"type": "int", "name": "hour", "vocabulary": False, "vocabulary_size": 20, "embedding_dim": 4},
+                    {"type": "float", "name": "price"},
+                    {**genres, "name": "aligned_genres", "column": "genres"},
+                ],
+                "encoder": ENCODERS[encoder],
+            },
+            {
+                "features": [{"type": "float", "name": "prices", "column": "price", "layout": "flat", "length": 4}],
+                "encoder": ENCODERS[encoder],
+            },
+        ],
+        "global_groups": [
+            {
+                "features": [
+                    {"type": "int", "name": "age", "embedding_dim": 4},
+                    {"type": "string", "name": "likes", "vocabulary_size": 6, "embedding_dim": 4},
+                ],
+                "encoder": ENCODERS[encoder],
+            },
+            {"features": [{"type": "float", "name": "income"}]},
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def featured() -> Interactions:
+    """The log with features of all kinds."""
+    return featured_log()
+
+
+@pytest.fixture(scope="session")
+def make_groups() -> Callable[..., dict[str, Any]]:
+    """The function `feature_groups`."""
+    return feature_groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -20,16 +21,27 @@ WITHOUT_TENSORFLOW = (
 )
 Bundle = Annotated[Path, typer.Option("--bundle", metavar="DIR", help="An unpacked bundle.")]
 History = Annotated[str, typer.Option("--history", metavar="ID,ID,...", help="Raw item ids, oldest first.")]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feature",
+        metavar="NAME=VALUE",
+        help="What the model reads of the user (age=25), or of the interactions, one value for each item of the "
+        "history (rating=5,3,4). Repeat it for several features.",
+    ),
+]
 Top = Annotated[int, typer.Option("--top", min=1, help="How many recommendations to show.")]
 
 
 @guarded
-def recommend(bundle: Bundle, history: History, top: Top = 10, as_json: AsJson = False) -> None:
+def recommend(
+    bundle: Bundle, history: History, top: Top = 10, feature: Features = None, as_json: AsJson = False
+) -> None:
     """Recommend after a history, with the bundle's model.tflite.
 
     Example: pocketrec recommend --bundle bundle --history 50,172,133 --top 5
     """
-    answer = ask(bundle, history, top)
+    answer = ask(bundle, history, top, feature or [])
     if as_json:
         print_json(answer)
         return
@@ -38,7 +50,7 @@ def recommend(bundle: Bundle, history: History, top: Top = 10, as_json: AsJson =
     print_recommendations("After", map(label, answer["history"]), answer["recommendations"])
 
 
-def ask(bundle: Path, history: str, top: int) -> dict[str, Any]:
+def ask(bundle: Path, history: str, top: int, features: Sequence[str] = ()) -> dict[str, Any]:
     """What `python -m reco_core recommend` answers: `{history: [item], recommendations: [item with score]}`.
 
     Raises:
@@ -48,6 +60,7 @@ def ask(bundle: Path, history: str, top: int) -> dict[str, Any]:
         remedy = "give a folder made by `pocketrec train`, or an unpacked bundle.zip"
         raise CommandFailed(Status.BAD_INPUT, "file_error", [f"--bundle {bundle}: no model.tflite there; {remedy}"])
     options = ["--bundle", str(bundle), "--history", history, "--top", str(top), "--json"]
+    options += [part for pair in features for part in ("--feature", pair)]
     command = ["-c", WITHOUT_TENSORFLOW, "recommend", *options]
     with TemporaryDirectory(prefix="pocketrec-") as folder, Child(command, log=Path(folder) / "log") as child:
         answer = child.message()
