@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +51,15 @@ class ItemNumbers:
         """Raw ids of item indices, of the same shape."""
         return self.by_index[indices]
 
-    def sorted(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    @cached_property
+    def ascending(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """All raw ids in ascending order, padding's 0 first, and the index of each."""
         order = np.argsort(self.by_index).astype(np.int32)
         return self.by_index[order], order
 
     def indices(self, raw: NDArray[np.int32]) -> NDArray[np.int32]:
         """Indices of raw ids, of the same shape; 0 where there is no such item."""
-        ids, order = self.sorted()
+        ids, order = self.ascending
         place = np.minimum(np.searchsorted(ids, raw), len(ids) - 1)
         return np.where(ids[place] == raw, order[place], 0).astype(np.int32)
 

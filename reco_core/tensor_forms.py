@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -85,7 +86,7 @@ class ReferenceForm(IndexForm):
         """The arrays that the app passes, by name."""
         found = {MOVIES: self.numbers.raw(inputs["history"][0])}
         if self.genre_feature is not None:
-            found[GENRES] = self._lines()[inputs[self.genre_feature][0]]
+            found[GENRES] = self._lines[inputs[self.genre_feature][0]]
         return found
 
     def features(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -100,6 +101,7 @@ class ReferenceForm(IndexForm):
         """The sigmoids of `serving_default`, or the scores of `serving_score_all`."""
         return outputs[self.scores if self.scores in outputs else "scores"].reshape(-1)
 
+    @cached_property
     def _lines(self) -> NDArray[np.int32]:
         """[indices] the first line that the model knows as each index."""
         # lines UNK War Drama Noir, known as 0 3 2 1 -> index 0 1 2 3 has line 0 3 2 1

@@ -23,7 +23,7 @@ class RawIds(tf.Module):
     def __init__(self, numbers: ItemNumbers) -> None:
         super().__init__(name="raw_ids")
         self._by_index = tf.constant(numbers.by_index)
-        ids, order = numbers.sorted()
+        ids, order = numbers.ascending
         self._ids, self._order, self._count = tf.constant(ids), tf.constant(order), len(ids)
         self._largest = int(ids[-1])
         self._places: Any = None
