@@ -31,6 +31,8 @@ def one(files):
         model=(random.normal(size=(2, 3)).astype(np.float32), np.float32(5)),
         optimizer=(np.arange(4),),
         best=(random.normal(size=(2, 3)).astype(np.float32), np.float32(6)),
+        kept={2: (np.arange(3.0), np.float32(7)), 10: (np.arange(4.0), np.float32(8))},
+        points=random.normal(size=(2, 5)),
     )
 
 
@@ -46,6 +48,10 @@ def test_all_of_it_comes_back(files, one, tmp_path):
         for left, right in zip(getattr(found, group), getattr(one, group), strict=True):
             assert np.array_equal(left, right)
             assert left.dtype == np.asarray(right).dtype
+    assert list(found.kept) == [2, 10]
+    for epoch, arrays in one.kept.items():
+        assert all(np.array_equal(*pair) for pair in zip(found.kept[epoch], arrays, strict=True))
+    assert np.array_equal(found.points, one.points)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,23 @@ def test_a_half_cosine_ends_at_a_hundredth(schedule, step, rate):
     assert float(schedule(0.5, 0, "cosine", 100)(step)) == pytest.approx(rate, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("decay", "step", "rate"),
+    [
+        ("linear", 0, 0.5),
+        ("linear", 50, 0.5 * 0.505),
+        ("linear", 100, 0.005),
+        ("linear", 400, 0.005),
+        ("exponential", 0, 0.5),
+        ("exponential", 50, 0.05),
+        ("exponential", 100, 0.005),
+        ("exponential", 400, 0.005),
+    ],
+)
+def test_the_other_curves_end_at_a_hundredth_too(schedule, decay, step, rate):
+    assert float(schedule(0.5, 0, decay, 100)(step)) == pytest.approx(rate, rel=1e-5)
+
+
 def test_warm_up_and_decay_multiply(schedule):
     assert float(schedule(1.0, 100, "cosine", 100)(49)) == pytest.approx(
         0.5 * (0.01 + 0.99 * (1 + math.cos(math.pi * 0.49)) / 2), rel=1e-5
@@ -68,6 +85,23 @@ def test_biases_are_not_decayed(tensorflow_runtime):
 def test_the_first_step_of_adam_is_the_learning_rate(tensorflow_runtime):
     found = stepped(TrainingConfig(learning_rate=0.1, warmup_steps=4), gradient=3.0)
     assert found["kernel"] == pytest.approx(1 - 0.1 / 4, rel=1e-4)
+
+
+def test_the_first_steps_of_each_optimizer(tensorflow_runtime):
+    """Adam and AdamW: the learning rate; Adagrad: rate * g / sqrt(.1 + g * g), the accumulators begin at .1."""
+    constant = {"learning_rate": 0.1, "warmup_steps": 0, "learning_rate_decay": "none"}
+    for name, change in (("adam", 0.1), ("adamw", 0.1), ("adagrad", 0.1 * 3 / math.sqrt(0.1 + 9))):
+        config = TrainingConfig(optimizer=name, gradient_clip_norm=None, **constant)
+        assert stepped(config, gradient=3.0)["kernel"] == pytest.approx(1 - change, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["adam", "adagrad"])
+def test_every_optimizer_clips(tensorflow_runtime, name):
+    constant = {"learning_rate": 0.1, "warmup_steps": 0, "learning_rate_decay": "none"}
+    # two variables of two entries each: norm 1 is .5 an entry
+    found = stepped(TrainingConfig(optimizer=name, gradient_clip_norm=1.0, **constant), gradient=80.0)
+    expected = 0.1 if name == "adam" else 0.1 * 0.5 / math.sqrt(0.1 + 0.25)
+    assert found["kernel"] == pytest.approx(1 - expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("norm", "clipped"), [(None, False), (1.0, True)])
