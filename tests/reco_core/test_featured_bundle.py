@@ -1,0 +1,178 @@
+"""A bundle of a model with features of all kinds: what is in it, how it is asked, and evaluated again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reco_core.config import FeaturesConfig
+from reco_core.errors import ConfigInvalid
+from reco_core.evaluating import evaluate_again
+from reco_core.evaluation import HistoryBatch
+from reco_core.examples import generate
+from reco_core.export import reproduces
+from reco_core.inference import Recommender
+from reco_core.recommending import recommend
+
+
+def read(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def bundled(tensorflow_runtime, featured, make_groups, make_config, tmp_path_factory) -> tuple[Path, Any]:
+    from reco_core import pipeline
+
+    config = make_config(features=make_groups(), training={"max_epochs": 3})
+    folder = tmp_path_factory.mktemp("featured")
+    (folder / "work").mkdir()
+    pipeline.run(config, featured, folder / "bundle", work=folder / "work")
+    return folder / "bundle", config
+
+
+def test_each_feature_is_an_input_that_the_manifest_describes(bundled):
+    folder, _ = bundled
+    manifest = read(folder, "manifest.json")
+    inputs = manifest["signatures"]["recommend"]["inputs"]
+    assert {name: (one["dtype"], one["shape"]) for name, one in inputs.items()} == {
+        "history": ("int32", [1, 6]),
+        "rating": ("float32", [1, 6]),
+        "year": ("int32", [1, 6]),
+        "genres": ("int32", [1, 9]),
+        "hour": ("int32", [1, 6]),
+        "price": ("float32", [1, 6]),
+        "aligned_genres": ("int32", [1, 6, 2]),
+        "prices": ("float32", [1, 4]),
+        "age": ("int32", [1, 1]),
+        "likes": ("int32", [1, 3]),
+        "income": ("float32", [1, 1]),
+    }
+    assert manifest["signatures"]["score_all"]["inputs"] == inputs
+    found = {name: tuple(empty.shape) for name, empty in Recommender(folder / "model.tflite").features.items()}
+    assert found == {name: tuple(one["shape"][1:]) for name, one in inputs.items() if name != "history"}
+    assert inputs["likes"]["vocabulary"] == "vocabulary/likes.txt"
+    assert (inputs["likes"]["kind"], inputs["likes"]["fill"], inputs["likes"]["out_of_vocabulary"]) == (
+        "category",
+        0,
+        1,
+    )
+    assert (inputs["hour"]["kind"], inputs["hour"]["values"]) == ("int", 20)
+    assert inputs["price"]["kind"] == "float"
+    assert inputs["price"]["fill"] == inputs["price"]["mean"]
+    # what was left open is filled in
+    resolved = FeaturesConfig.model_validate(manifest["config"]["features"])
+    assert {feature.name: feature.length for feature in resolved.every()}["likes"] == 3
+
+
+def test_vocabularies_and_item_values_are_what_the_model_reads(bundled, featured):
+    folder, config = bundled
+    example_set = generate(config, featured)
+    items = read(folder, "items.json")
+    for name, table in example_set.timelines.features.items():
+        path = folder / "vocabulary" / f"{name}.txt"
+        assert path.exists() == (table.vocabulary is not None)
+        if table.vocabulary is not None:
+            assert tuple(path.read_text().split("\n")[:-1]) == table.vocabulary
+    words = (folder / "vocabulary" / "genres.txt").read_text().split("\n")
+    for item in items:
+        assert sorted(words[value] for value in item["features"]["genres"]) == sorted(item["genres"])
+        assert set(item["features"]) == {"year", "genres", "aligned_genres"}
+    # the attribute that is folded into the items keeps its own order, in a file of its own
+    assert "<oov>" not in (folder / "vocabulary" / "item_genres.txt").read_text()
+
+
+def test_golden_vectors_carry_all_inputs(bundled):
+    folder, _ = bundled
+    manifest, golden = read(folder, "manifest.json"), read(folder, "golden.json")
+    assert set(golden["variants"]) == {"float32", "float16", "dynamic_int8"}
+    for name, variant in golden["variants"].items():
+        for case in variant["cases"]:
+            shapes = {key: list(np.shape(value)) for key, value in case["inputs"].items()}
+            inputs = manifest["signatures"]["recommend"]["inputs"]
+            assert shapes == {key: one["shape"] for key, one in inputs.items()}
+        assert reproduces(folder / "variants" / f"{name}.tflite", variant["cases"])
+        changed = [{**case, "inputs": {**case["inputs"], "year": [[9] * 6]}} for case in variant["cases"]]
+        assert not reproduces(folder / "variants" / f"{name}.tflite", changed)
+
+
+def test_a_request_in_words_gets_what_the_model_says(bundled, featured):
+    folder, config = bundled
+    example_set = generate(config, featured)
+    timelines, vocabulary = example_set.timelines, example_set.vocabulary
+    user = 5
+    batch = HistoryBatch(timelines, np.array([user], np.int32), timelines.offsets[user : user + 1] + 5)
+    inputs = batch.inputs(6)
+    row = featured.user_ids.index(timelines.user_ids[user])
+    about = featured.user_features.row(row, named=True)
+    order = np.flatnonzero(featured.users == row)
+    order = order[np.argsort(featured.timestamps[order], kind="stable")][:5]
+    prices = ["" if value is None else repr(value) for value in featured.row_features["price"][order].to_list()]
+    told = {
+        "rating": ",".join(str(value) for value in featured.ratings[order]),
+        "hour": ",".join(map(str, featured.row_features["hour"][order])),
+        "price": ",".join(prices),
+        "prices": ",".join(prices),
+        "age": str(about["age"]),
+        "likes": ",".join(about["likes"]),
+        "income": repr(about["income"]),
+    }
+    history = [vocabulary.item_ids[item] for item in inputs["history"][0] if item]
+    answer = recommend(folder, history, 5, told)["recommendations"]
+    features = {name: values[0] for name, values in inputs.items() if name != "history"}
+    ids, scores = Recommender(folder / "model.tflite").recommend(inputs["history"][0, :5], features=features)
+    assert [item["index"] for item in answer] == ids[:5].tolist()
+    assert np.allclose([item["score"] for item in answer], scores[:5], atol=1e-3)
+    plain = recommend(folder, history, 5)["recommendations"]  # what isn't told is missing
+    assert [item["score"] for item in plain] != [item["score"] for item in answer]
+    with pytest.raises(ConfigInvalid, match="no feature 'mood'"):
+        recommend(folder, history, 5, {"mood": "good"})
+
+
+def test_automatic_features_are_recorded_as_what_they_were(tensorflow_runtime, featured, make_config, tmp_path):
+    from reco_core import examples
+
+    config = make_config(features="auto")
+    prepared = examples.prepare(config, featured)
+    names = [feature.name for feature in prepared.example_set.features.every()]
+    assert names == ["rating", "year", "age", "likes", "income"]
+    examples.store_prepared(prepared, tmp_path / "set")
+    again = examples.restore_prepared(tmp_path / "set").example_set
+    assert again.features == prepared.example_set.features
+    for name, table in prepared.example_set.timelines.features.items():
+        restored = again.timelines.features[name]
+        assert np.array_equal(restored.values, table.values)
+        assert (restored.vocabulary, restored.mean, restored.layout) == (table.vocabulary, table.mean, table.layout)
+
+
+def test_evaluated_again_it_says_the_same_and_another_log_is_read_with_its_vocabularies(bundled, featured, tmp_path):
+    folder, _ = bundled
+    first = read(folder, "report.json")
+    again = evaluate_again(folder, featured, tmp_path / "again")
+    assert again["test"]["ndcg@10"] == first["test"]["ndcg@10"]
+    # the same people and items under other codes: nothing that the model reads may change
+    turned = _renumbered(featured)
+    other = evaluate_again(folder, turned, tmp_path / "other")
+    for metric in ("recall@10", "ndcg@10", "mean_rank"):
+        assert other["test"][metric]["value"] == pytest.approx(first["test"][metric]["value"])
+
+
+def _renumbered(log: Any) -> Any:
+    """The same log with users and items in the opposite order, and an item more that nobody took."""
+    items, users = len(log.item_ids), len(log.user_ids)
+    return replace(
+        log,
+        users=(users - 1 - log.users).astype(np.int32),
+        items=(items - 1 - log.items).astype(np.int32),
+        user_ids=log.user_ids[::-1],
+        item_ids=log.item_ids[::-1],
+        user_features=log.user_features.reverse(),
+        item_features=log.item_features.reverse(),
+        item_table=replace(
+            log.item_table, titles=log.item_table.titles[::-1], attributes=log.item_table.attributes[::-1]
+        ),
+    )

@@ -1,0 +1,71 @@
+"""Features of a request, told in text or looked up in items.json."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reco_core.bundled_features import BundledFeature
+from reco_core.errors import ConfigInvalid
+from reco_core.told_features import feature_values
+
+WORDS = ("<pad>", "<oov>", "Drama", "War")
+
+
+def one(name: str, kind: str, scope: str, layout: str = "aligned", length: int = 1) -> BundledFeature:
+    return BundledFeature(name, kind, scope, layout, length, 0, WORDS if kind == "category" else None, 0.0, 1.0)
+
+
+HISTORY = [{"features": {"genres": [2, 3], "year": [1]}}, {"features": {"genres": [], "year": [0]}}]
+
+
+def values(feature: BundledFeature, history=HISTORY, length: int = 5, **told: str):
+    return {
+        name: found.tolist() for name, found in feature_values({feature.name: feature}, history, told, length).items()
+    }
+
+
+def test_values_of_items_stand_in_the_bundle():
+    assert values(one("year", "category", "item")) == {"year": [1, 0]}
+    assert values(one("genres", "category", "item", length=3)) == {"genres": [[2, 3, 0], [0, 0, 0]]}
+    assert values(one("genres", "category", "item", "flat", 9), HISTORY[::-1]) == {"genres": [2, 3]}
+    assert values(one("genres", "category", "item", "flat", 1)) == {"genres": [2]}
+    assert values(one("year", "category", "item"), length=1) == {"year": [0]}  # the newest
+    assert values(one("year", "category", "item"), []) == {}
+
+
+def test_values_of_users_are_told():
+    assert values(one("taste", "category", "user", length=3), taste="War, Drama,Opera") == {"taste": [3, 2, 1]}
+    assert values(one("age", "int", "user"), age="25") == {"age": [25]}
+    assert values(one("age", "int", "user")) == {}
+    assert values(one("income", "float", "user"), income="1e3") == {"income": [1000.0]}
+
+
+def test_values_of_interactions_are_told_one_for_each():
+    assert values(one("rating", "float", "interaction"), rating="5,3.5") == {"rating": [5.0, 3.5]}
+    assert values(one("rating", "float", "interaction"), rating="5,3.5", length=1) == {"rating": [3.5]}
+    found = feature_values({"rating": one("rating", "float", "interaction")}, HISTORY, {"rating": "5,"}, 5)["rating"]
+    assert found[0] == 5
+    assert np.isnan(found[1])
+    assert values(one("tags", "category", "interaction", length=2), tags="War|Drama,") == {"tags": [[3, 2], [0, 0]]}
+    assert values(one("tags", "category", "interaction", "flat", 3), tags="War|Drama,War") == {"tags": [3, 2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"rating": "5"}, "rating has 1 values for a history of 2; give one for each item"),
+        ({"rating": "5,good"}, "rating takes numbers, found 'good'"),
+        ({"mood": "x"}, "no feature 'mood'; the bundle has rating"),
+    ],
+)
+def test_what_does_not_fit_is_named(told, message):
+    with pytest.raises(ConfigInvalid, match=message) as caught:
+        values(one("rating", "float", "interaction"), **told)
+    (name,) = told
+    assert caught.value.errors[0].pointer == f"/features/{name}"
+
+
+def test_a_model_without_features_says_so():
+    with pytest.raises(ConfigInvalid, match="the bundle's model reads ids alone"):
+        feature_values({}, HISTORY, {"age": "3"}, 5)
