@@ -103,7 +103,7 @@ def _feature(table: FeatureTable, shape: ServingShape) -> TensorText:
     if table.vocabulary is None:
         what = f"{table.name} {whose}: 0 where there is none, {table.oov} for values from there on."
         return TensorText(what, (_BATCH, *dimensions), bounds=bounds)
-    what = f"Indices of {table.name} {whose}: 0 where there is none, {table.oov} for values without a line."
+    what = f"Indices of {table.name} {whose}: 0 where there is none, {table.oov} for any other value."
     return TensorText(what, (_BATCH, *dimensions), _file_name(table), bounds=bounds)
 
 
