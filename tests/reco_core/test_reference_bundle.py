@@ -131,6 +131,32 @@ def test_with_genres_the_app_and_the_command_give_the_same_answers(make_bundle):
         assert [number for number in ids if number not in chosen][: len(shown)] == shown
 
 
+@pytest.mark.slow
+def test_the_preset_makes_what_the_app_loads_of_a_movielens_folder(tensorflow_runtime, reference_log, tmp_path):
+    from reco_core import pipeline
+    from reco_core.config import load
+    from reco_core.datasets import DatasetSpec
+    from reco_core.datasets import load as load_log
+
+    log = load_log(reference_log, DatasetSpec())
+    (tmp_path / "work").mkdir()
+    config = load({"preset": "reference", "training": {"max_epochs": 1}, "evaluation": {"bootstrap_samples": 100}})
+    pipeline.run(config, log, tmp_path / "bundle", work=tmp_path / "work")
+    assets = tmp_path / "bundle" / "assets"
+    client = AndroidClient(assets)
+    assert client.config["model"] == "recommendation_rnn_i10i32o100.tflite"
+    lengths = {feature["name"]: feature["inputLength"] for feature in client.config["inputs"]}
+    assert lengths == {"movieFeature": 10, "genreFeature": 32}
+    rows = [line.split("::") for line in (reference_log / "movies.dat").read_text("latin-1").splitlines()]
+    table = {int(number): (title, genres.split("|")) for number, title, genres in rows}
+    assert {movie.id: (movie.title, movie.genres) for movie in client.movies} == table
+    assert next(iter(client.genres)) == "UNK"
+    assert set(client.genres) - {"UNK"} == {genre for _, genres in table.values() for genre in genres}
+    results = client.recommend(client.movies[:12])
+    assert len(results) == 10
+    assert not {result.id for result in results} & {movie.id for movie in client.movies[:12]}
+
+
 def test_a_bundle_with_raw_ids_answers_and_says_so(make_bundle):
     folder = make_bundle(export={"ids": "raw", "variants": ["float32"], "default_variant": "float32"})
     manifest, golden = read(folder, "manifest.json"), read(folder, "golden.json")

@@ -54,12 +54,17 @@ def test_genres_are_found():
     assert feature is not None
     assert (feature.name, feature.flat_length) == ("genres", 32)
     assert genre_feature(load({"export": {"layout": "reference"}})) is None
+    without = load({"preset": "reference", "features": {"activity_groups": []}})
+    assert genre_feature(without) is None
 
 
 def test_the_preset_is_what_the_app_needs():
     config = load({"preset": "reference"})
     assert config.export.layout == "reference"
     assert config.export.raw_ids
+    feature = genre_feature(config)
+    assert feature is not None
+    assert (feature.source_column, feature.flat_length) == ("genres", 32)
     assert config.repeats
     assert config.evaluation.protocol == "reference"
     assert (config.export_history_length, config.export.top_k) == (10, 100)
