@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -69,10 +70,14 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     stop = _stop_when_asked()
     reporter.phase("validate")
     interactions = datasets.load(options.data, spec)
-    from reco_core import pipeline, training
+    from reco_core import examples, pipeline, training
 
     work = options.work or options.out.with_name(options.out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
+    if settings.examples.tfrecord is not None:
+        reporter.phase("build_examples")
+        shutil.rmtree(work / "examples", ignore_errors=True)  # of an earlier run
+        examples.write_examples(settings, interactions, work / "examples", reporter)
     resume_from = training.latest_checkpoint(work / "checkpoints") if options.resume else None
     pipeline.run(
         settings,

@@ -58,3 +58,28 @@ def test_stopped_in_between_it_leaves_nothing(config, tmp_path, number):
     assert process.returncode == 75, errors
     assert '"result"' not in output
     assert {path.name for path in tmp_path.iterdir()} == {"config.json", "log.csv"}
+
+
+@pytest.mark.slow
+def test_a_run_writes_them_beside_its_checkpoints(reference_log, tmp_path):
+    document = {
+        "examples": {"tfrecord": {"max_genre_length": 32}},
+        "model": {"embedding_dim": 4},
+        "training": {"max_epochs": 1},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    for name in ("a", "b"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "reco_core", "run", "--data", reference_log),
+                *("--config", tmp_path / "config.json", "--out", tmp_path / name, "--work", tmp_path / "work"),
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    found = tmp_path / "work" / "examples"
+    assert json.loads((found / "summary.json").read_text())["examples"] == {"train": 527, "test": 59}
+    vocabulary = (reference_log / "app" / "movie_vocab.json").read_bytes()
+    assert (found / "movie_vocab.json").read_bytes() == vocabulary
