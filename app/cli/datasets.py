@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
-from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, Url, connect
+from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, Url, Users, connect
 from app.cli.output import console, error_console, human_bytes, print_json, say
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def upload(
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
     items: Items = None,
+    users: Users = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -54,7 +55,7 @@ def upload(
 
     spec = dataset_spec(format, map)
     with connect(url) as client:
-        dataset = send(client, path, name, spec, items)
+        dataset = send(client, path, name, spec, items, users)
         if not no_wait:
             dataset = client.wait_for_dataset(dataset.id)
     _conclude(dataset, as_json)
@@ -105,7 +106,8 @@ def builtins(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         return
     for entry in found:
         size = f"{entry['interactions']:,} interactions of {entry['users']:,} users with {entry['items']:,} items"
-        console().print(f"{entry['name']}  {human_bytes(entry['bytes'])}  {size}")
+        download = "" if entry["bytes"] is None else f"  {human_bytes(entry['bytes'])}"  # not known of all
+        console().print(f"{entry['name']}{download}  {size}")
         console().print(f"  {entry['title']}")
         console().print(f"  {entry['licence']}")
 
@@ -211,7 +213,14 @@ def delete(dataset_id: Id, url: Url = DEFAULT_URL) -> None:
     say(f"deleted {dataset_id}")
 
 
-def send(client: Client, path: Path, name: str | None, spec: dict[str, Any], items: Path | None = None) -> Dataset:
+def send(
+    client: Client,
+    path: Path,
+    name: str | None,
+    spec: dict[str, Any],
+    items: Path | None = None,
+    users: Path | None = None,
+) -> Dataset:
     """Upload with a progress bar on stderr where that is a terminal."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -231,6 +240,7 @@ def send(client: Client, path: Path, name: str | None, spec: dict[str, Any], ite
             name=name,
             spec=spec,
             items=items,
+            users=users,
             report=lambda done, total: bar.update(task, completed=done, total=total),
         )
 

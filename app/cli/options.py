@@ -29,12 +29,17 @@ Map = Annotated[
     typer.Option(
         "--map",
         metavar="ROLE=COLUMN",
-        help="Which column plays a role: user, item, timestamp, rating. Repeat it. Detected when not given.",
+        help="Which column plays a role: user, item, timestamp, rating. Repeat it. Detected when not given. "
+        "feature=COLUMN: a further column to read.",
     ),
 ]
 Items = Annotated[
     Path | None,
     typer.Option("--items", metavar="PATH", help="Item table with titles, where it is a file of its own."),
+]
+Users = Annotated[
+    Path | None,
+    typer.Option("--users", metavar="PATH", help="User table, such as age and gender, where it is a file of its own."),
 ]
 Preset = Annotated[
     str | None,

@@ -10,6 +10,7 @@ from typing import Any
 from app.cli.errors import CommandFailed, Status
 
 ROLES = ("user", "item", "timestamp", "rating")
+FEATURE = "feature"  # given once for each further column of the log that features are made of
 
 
 def dataset_spec(
@@ -24,17 +25,22 @@ def dataset_spec(
     if format_name:
         spec["format"] = format_name
     columns: dict[str, str | None] = {}
+    features: list[str] = []
     for option in mapping or []:
         role, separator, column = option.partition("=")
-        if not separator or not column or role not in ROLES:
+        if not separator or not column or role not in (*ROLES, FEATURE):
             raise _usage(
-                f"--map {option}: expected ROLE=COLUMN with a role of {', '.join(ROLES)}, such as --map user=uid"
+                f"--map {option}: expected ROLE=COLUMN with a role of {', '.join(ROLES)} or {FEATURE}, "
+                "such as --map user=uid"
             )
+        if role == FEATURE:
+            features.append(column)
+            continue
         if role in columns:
             raise _usage(f"--map {option}: {role} was mapped to {columns[role]!r} already; give each role once")
         columns[role] = None if column == "null" and role in ("timestamp", "rating") else column
-    if columns:
-        spec["mapping"] = columns
+    if columns or features:
+        spec["mapping"] = {**columns, **({"features": features} if features else {})}
     if items is not None and beside is not None:
         folder = beside if beside.is_dir() else beside.parent
         spec["items"] = {"path": os.path.relpath(items, folder)}

@@ -49,6 +49,7 @@ class Client:
         name: str | None = None,
         spec: Mapping[str, Any] | None = None,
         items: Path | None = None,
+        users: Path | None = None,
         report: SentReport | None = None,
     ) -> Dataset:
         """Upload the log at `path`, streamed from disk; a folder goes as a zip.
@@ -58,6 +59,7 @@ class Client:
             name: how to call it; by default the file's name.
             spec: format, mapping and so on, where detection should be overridden.
             items: the item table, where it is a file of its own.
+            users: the user table, likewise.
             report: called with (bytes sent, bytes in all).
 
         Raises:
@@ -70,8 +72,9 @@ class Client:
             source = stack.enter_context(upload_file(path))
             counting = CountingFile(stack.enter_context(source.open("rb")), source.stat().st_size, report)
             files: dict[str, Any] = {"file": (source.name, counting, "application/octet-stream")}
-            if items is not None:
-                files["items"] = (items.name, stack.enter_context(items.open("rb")), "application/octet-stream")
+            for part, table in (("items", items), ("users", users)):
+                if table is not None:
+                    files[part] = (table.name, stack.enter_context(table.open("rb")), "application/octet-stream")
             timeout = httpx.Timeout(600.0, connect=5.0)
             answer = self.transport.request("POST", "/v1/datasets", data=fields, files=files, timeout=timeout)
         return Dataset.model_validate(answer.json())

@@ -28,6 +28,12 @@ def test_an_item_table_is_named_as_seen_from_the_log(tmp_path: Path) -> None:
     assert spec == {"items": {"path": "items.csv"}}
 
 
+def test_further_columns_are_given_one_by_one() -> None:
+    spec = dataset_spec(None, ["feature=device", "user=uid", "feature=dwell time"])
+    assert spec == {"mapping": {"user": "uid", "features": ["device", "dwell time"]}}
+    assert DatasetSpec.model_validate(spec).mapping.features == ("device", "dwell time")
+
+
 def test_null_says_that_there_is_no_such_column() -> None:
     assert dataset_spec(None, ["timestamp=null"]) == {"mapping": {"timestamp": None}}
 

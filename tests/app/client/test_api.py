@@ -64,6 +64,24 @@ def test_an_upload_streams_the_file_and_its_spec(server: Any, tmp_path: Path) ->
     assert len(told) > 3
 
 
+def test_tables_go_beside_the_log(server: Any, tmp_path: Path) -> None:
+    for name in ("log.csv", "items.csv", "people.csv"):
+        (tmp_path / name).write_text(name)
+    received: dict[str, Any] = {}
+
+    def accept(request: BaseHTTPRequestHandler) -> None:
+        received.update(multipart_fields(request))
+        send(request, {"id": "ds_1", "status": "validating"}, 202)
+
+    server.handler = accept
+    with Client(server.url) as client:
+        client.upload_dataset(
+            tmp_path / "log.csv", items=tmp_path / "items.csv", users=tmp_path / "people.csv", name="both"
+        )
+    assert received["items"] == ("items.csv", b"items.csv")
+    assert received["users"] == ("people.csv", b"people.csv")
+
+
 def test_a_folder_goes_as_a_zip(server: Any, tmp_path: Path) -> None:
     folder = tmp_path / "ml-100k"
     folder.mkdir()
