@@ -179,12 +179,15 @@ def compact_offsets(
 ) -> NDArray[np.int32] | NDArray[np.int64]:
     """0 and the running sums of `lengths[which]`, in four bytes each where the last one fits."""
     count = len(lengths) if which is None else len(which)
-    offsets = np.zeros(count + 1, np.int64)
+    total = int(lengths.sum(dtype=np.int64))
+    if which is not None:
+        total = int(np.bincount(which, minlength=len(lengths)).astype(np.int64) @ lengths.astype(np.int64))
+    offsets: NDArray[Any] = np.zeros(count + 1, np.int32 if total < 2**31 else np.int64)
     for part in _parts(count):
         chosen = lengths[part] if which is None else lengths[which[part]]
         np.cumsum(chosen, out=offsets[part.start + 1 : part.stop + 1])
         offsets[part.start + 1 : part.stop + 1] += offsets[part.start]
-    return offsets.astype(np.int32) if offsets[-1] < 2**31 else offsets
+    return offsets
 
 
 def _parts(count: int) -> list[slice]:

@@ -21,12 +21,28 @@ from reco_core.examples.tfrecord.pool import PoolBuilder
 from reco_core.examples.tfrecord.serialize import BLOCK, Serializer
 from reco_core.examples.tfrecord.tables import item_facts
 from reco_core.examples.tfrecord.vocabularies import write_vocabularies
-from reco_core.examples.timelines import RawTimelines, build_timelines
+from reco_core.examples.timelines import build_timelines
 from reco_core.progress import Reporter
 
 TRAIN_FILE = "train_movielens_1m.tfrecord"
 TEST_FILE = "test_movielens_1m.tfrecord"
 _SECONDS_BETWEEN_REPORTS = 0.5
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What is needed of the timelines; the rest isn't held while files are written."""
+
+    offsets: NDArray[np.int64]  # [users + 1]
+    codes: NDArray[np.int32]  # [interactions]
+    ratings: NDArray[np.float32] | None  # [interactions]
+    dropped_users: int
+
+    @classmethod
+    def of(cls, config: JobConfig, interactions: Interactions) -> _Columns:
+        found = build_timelines(interactions, config.examples.min_timeline_length, config.examples.min_rating)
+        ratings = None if interactions.ratings is None else interactions.ratings[found.rows]
+        return cls(found.offsets, found.codes, ratings, found.dropped_users)
 
 
 @dataclass(frozen=True)
@@ -54,17 +70,16 @@ def write_tfrecords(config: JobConfig, interactions: Interactions, folder: Path,
     """
     settings = config.examples.tfrecord or TfrecordConfig()
     facts = item_facts(interactions)
-    timelines = build_timelines(interactions, config.examples.min_timeline_length, config.examples.min_rating)
-    pairs = _split(config, settings, timelines)
+    columns = _Columns.of(config, interactions)
+    pairs = _split(config, settings, columns.offsets)
     folder.mkdir(parents=True, exist_ok=True)
     context = config.examples.max_history_length
     pool = PoolBuilder()
     if settings.layout == "original":
-        ratings = None if interactions.ratings is None else interactions.ratings[timelines.rows]
-        fields = layouts.original(pool, facts, timelines.codes, ratings, context, settings.max_genre_length)
+        fields = layouts.original(pool, facts, columns.codes, columns.ratings, context, settings.max_genre_length)
     else:
-        fields = layouts.original_2020(pool, facts, timelines.codes, context)
-    writer = _Writer(Serializer(pool, fields), timelines.offsets, context, reporter, len(pairs.train) + len(pairs.test))
+        fields = layouts.original_2020(pool, facts, columns.codes, context)
+    writer = _Writer(Serializer(pool, fields), columns.offsets, context, reporter, len(pairs.train) + len(pairs.test))
     files = [
         *writer.write(folder / TRAIN_FILE, pairs.train, settings.shards),
         *writer.write(folder / TEST_FILE, pairs.test, settings.shards),
@@ -78,8 +93,8 @@ def write_tfrecords(config: JobConfig, interactions: Interactions, folder: Path,
         "context_length": context,
         "genre_length": settings.max_genre_length if settings.layout == "original" else None,
         "examples": {"train": len(pairs.train), "test": len(pairs.test)},
-        "users": len(timelines.users),
-        "dropped_users": timelines.dropped_users,
+        "users": len(columns.offsets) - 1,
+        "dropped_users": columns.dropped_users,
         "files": files,
         "vocabularies": vocabularies,
     }
@@ -90,9 +105,8 @@ def shard_names(name: str, shards: int) -> list[str]:
     return [name] if shards == 1 else [f"{name}-{number:05d}-of-{shards:05d}" for number in range(shards)]
 
 
-def _split(config: JobConfig, settings: TfrecordConfig, timelines: RawTimelines) -> _Pairs:
-    offsets = timelines.offsets
-    is_label = np.ones(len(timelines.codes), bool)
+def _split(config: JobConfig, settings: TfrecordConfig, offsets: NDArray[np.int64]) -> _Pairs:
+    is_label = np.ones(int(offsets[-1]), bool)
     is_label[offsets[:-1]] = False
     if not is_label.any():
         rated = "" if config.examples.min_rating is None else f" rated at least {config.examples.min_rating:g}"
