@@ -99,9 +99,10 @@ def prepare(client: Client, folder: Path) -> dict[str, list[str]]:
     done = list(client.watch_job(client.submit_job(good.id, config=TINY, model="films").id))[-1]
     if done.status != "succeeded":
         raise SystemExit(f"the first job ended as {done.status}: {done.error}")
+    checked = list(client.watch_job(client.submit_evaluation("films", 1).id))[-1]  # its files are its own
     stopped = client.submit_job(good.id, config={**TINY, "seed": 2}, model="films")
     client.cancel_job(stopped.id)
-    return parameters(datasets=[good.id, bad.id], jobs=[done.id, stopped.id], model="films")
+    return parameters(datasets=[good.id, bad.id], jobs=[done.id, checked.id, stopped.id], model="films")
 
 
 def parameters(*, datasets: list[str], jobs: list[str], model: str) -> dict[str, list[str]]:

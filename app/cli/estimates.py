@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from app.cli.changes import Set
 from app.cli.errors import guarded
 from app.cli.options import DEFAULT_URL, AsJson, Config, Preset, Url, connect
+from app.cli.orders import BaseVersion, Checkpoint, DatasetId, OfType, Type, order, with_version
 from app.cli.output import console, human_bytes, human_seconds, print_json, printable, say
-
-DatasetId = Annotated[str, typer.Option("--dataset", metavar="ID", help="A dataset that is `ready`.")]
 
 
 @guarded
 def validate(
-    dataset: DatasetId,
+    type: OfType = Type.TRAIN,  # noqa: A002 - typer names the option after it
+    dataset: DatasetId = None,
+    base: BaseVersion = None,
+    checkpoint: Checkpoint = None,
     preset: Preset = None,
     config: Config = None,
+    set: Set = None,  # noqa: A002
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -28,11 +30,10 @@ def validate(
 
     Example: pocketrec job validate --dataset ds_... --preset rnn
     """
-    from app.cli.specs import config_document
-
-    document = config_document(preset, config)
+    fields = order(type, dataset, base, checkpoint, preset, config, set)
     with connect(url) as client:
-        answer = client.validate_job(dataset, preset=preset, config=document if config is not None else None)
+        fields["base"] = with_version(client, fields["base"])
+        answer = client.validate_job(type=type.value, **fields)
     if as_json:
         print_json(answer)
         return
@@ -43,7 +44,8 @@ def validate(
     for warning in answer["warnings"]:
         where = f" ({warning['pointer']})" if warning["pointer"] != "/dataset_id" else ""
         say(printable(f"mind: {warning['detail']}{where}"), style="yellow")
-    console().print(f"Next: pocketrec job submit --dataset {answer['dataset_id']} with the same options")
+    what = f"--dataset {answer['dataset_id']}" if type is Type.TRAIN else f"--type {type}"
+    console().print(f"Next: pocketrec job submit {what} with the same options")
 
 
 def print_estimate(estimate: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
@@ -60,17 +62,20 @@ def print_estimate(estimate: Mapping[str, Any], limits: Mapping[str, Any]) -> No
     users = estimate["users"]
     table.add_row("users", f"{users['used']:,}" + (f", {users['left_out']:,} left out" if users["left_out"] else ""))
     table.add_row("items", f"{estimate['vocabulary']:,}")
-    table.add_row("parameters", f"{estimate['parameters']:,}")
+    if estimate["parameters"] is not None:
+        table.add_row("parameters", f"{estimate['parameters']:,}")
     for name, size in estimate["bytes"].items():
         table.add_row("whole bundle" if name == "bundle" else name, human_bytes(size))
-    granted = limits.get("memory_bytes")
-    limit = f" of {human_bytes(granted)}" if granted else ""
-    table.add_row("peak memory", human_bytes(estimate["memory_bytes"]) + limit)
-    table.add_row(
-        "epochs",
-        f"about {epochs['expected']}, at most {epochs['at_most']}; {estimate['steps_per_epoch']:,} steps of "
-        f"{estimate['batch_size']:,} examples each",
-    )
+    if estimate["memory_bytes"] is not None:
+        granted = limits.get("memory_bytes")
+        limit = f" of {human_bytes(granted)}" if granted else ""
+        table.add_row("peak memory", human_bytes(estimate["memory_bytes"]) + limit)
+    if epochs is not None:
+        table.add_row(
+            "epochs",
+            f"about {epochs['expected']}, at most {epochs['at_most']}; {estimate['steps_per_epoch']:,} steps of "
+            f"{estimate['batch_size']:,} examples each",
+        )
     for phase, span in seconds["phases"].items():
         table.add_row(f"  {phase}", _span(span))
     table.add_row("time in all", _span(seconds["total"]), style="bold")

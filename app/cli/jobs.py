@@ -1,23 +1,34 @@
-"""`pocketrec job ...`: submit, watch, cancel and retry training jobs, and read what they say."""
+"""`pocketrec job ...`: submit, watch, cancel and retry jobs, read what they say and fetch what they made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli import job_files
+from app.cli.changes import Set
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
 from app.cli.estimates import say_expected
 from app.cli.options import DEFAULT_URL, AsJson, Config, Limit, Preset, Url, connect
+from app.cli.orders import BaseVersion, Checkpoint, DatasetId, OfType, Type, order, with_version
 from app.cli.output import console, human_seconds, print_json, printable, say
 
 if TYPE_CHECKING:
     from app.client import Client, Job
 
-app = typer.Typer(no_args_is_help=True, help="Submit, watch, cancel and retry training jobs.")
+app = typer.Typer(no_args_is_help=True, help="Submit, watch, cancel and retry jobs, fetch their files.")
+
+
+# Those that each type goes through; the first one is a dataset's, and done by then.
+PHASES = {
+    "examples": ("validate", "build_examples", "publish"),
+    "export": ("validate", "build_examples", "export", "evaluate", "verify", "publish"),
+    "evaluate": ("validate", "build_examples", "evaluate", "publish"),
+}
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a job, such as job_...")]
-DatasetId = Annotated[str, typer.Option("--dataset", metavar="ID", help="A dataset that is `ready`.")]
+OnlyType = Annotated[Type | None, typer.Option("--type", help="Only jobs of this type.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Name under which the result is published.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Stay and show the job until it is finished.")]
 WithStatus = Annotated[
@@ -41,34 +52,42 @@ FollowLog = Annotated[bool, typer.Option("--follow", "-f", help="Stay and print 
 OfAttempt = Annotated[int | None, typer.Option("--attempt", min=1, metavar="N", help="Only lines of this attempt.")]
 After = Annotated[int, typer.Option("--after", min=0, help="Only events with a higher sequence number.")]
 
+app.command()(job_files.artifacts)
+app.command()(job_files.download)
+
 
 @app.command()
 @guarded
 def submit(
-    dataset: DatasetId,
+    type: OfType = Type.TRAIN,  # noqa: A002 - typer names the option after it
+    dataset: DatasetId = None,
+    base: BaseVersion = None,
+    checkpoint: Checkpoint = None,
     preset: Preset = None,
     config: Config = None,
+    set: Set = None,  # noqa: A002
     model: Model = None,
     metadata: Metadata = None,
     watch: Watch = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Queue a training job.
+    """Queue a job: a training, or a part of one.
 
-    Example: pocketrec job submit --dataset ds_... --preset bow --model movies --watch
+    Examples:
+
+      pocketrec job submit --dataset ds_... --preset bow --model movies --watch
+
+      pocketrec job submit --type examples --dataset ds_... --set examples.tfrecord.layout=original_2020
+
+      pocketrec job submit --type export --base movies/3 --checkpoint epoch-00003 --set export.top_k=20
+
+      pocketrec job submit --type evaluate --base movies --dataset ds_... --set evaluation.k=[5,20]
     """
-    from app.cli.specs import config_document
-
-    document = config_document(preset, config)
+    fields = order(type, dataset, base, checkpoint, preset, config, set)
     with connect(url) as client:
-        job = client.submit_job(
-            dataset,
-            preset=preset,
-            config=document if config is not None else None,
-            model=model,
-            metadata=_pairs(metadata),
-        )
+        fields["base"] = with_version(client, fields["base"])
+        job = client.create_job(type.value, **fields, model=model, metadata=_pairs(metadata))
         say_expected(job.estimate)
         if watch:
             say(f"{job.id} queued")
@@ -81,22 +100,23 @@ def submit(
 def list_(
     status: WithStatus = None,
     metadata: WithMetadata = None,
+    type: OnlyType = None,  # noqa: A002
     limit: Limit = 20,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs, newest first.
+    """List jobs, newest first; not those that check datasets.
 
     Example: pocketrec job list --status failed --metadata team=films
     """
     with connect(url) as client:
-        jobs = client.jobs(limit, status, _pairs(metadata))
+        jobs = _of_users(client, limit, status, _pairs(metadata), type)
     if as_json:
         print_json([job.model_dump(mode="json") for job in jobs])
         return
     for job in jobs:
         _print_line(job)
-    if not jobs and (status or metadata):
+    if not jobs and (status or metadata or type):
         say("no such jobs; `pocketrec job list` lists all")
     elif not jobs:
         say("no jobs; submit one with `pocketrec job submit --dataset ID --preset bow`")
@@ -210,7 +230,8 @@ def follow(client: Client, job_id: str) -> Job:
     from app.cli.follow import Display
 
     seen = 0
-    with Display() as display:
+    phases = PHASES.get(client.job(job_id).type)
+    with Display(phases) if phases else Display() as display:
         for job in client.watch_job(job_id, hold=1):
             for event in client.events(job_id, seen) if job.last_seq > seen else ():
                 seen = event.seq
@@ -221,6 +242,25 @@ def follow(client: Client, job_id: str) -> Job:
             if job.progress is not None and job.progress.total:
                 display.progress(job.progress.done, job.progress.total, job.progress.unit, job.progress.eta_seconds)
     return job
+
+
+def _of_users(
+    client: Client, limit: int, status: str | None, metadata: dict[str, str] | None, type_: Type | None
+) -> list[Job]:
+    """The newest jobs that somebody has submitted: the service itself submits those that check datasets."""
+    if type_ is not None:
+        return client.jobs(limit, status, metadata, type_.value)
+    asked = limit
+    while True:
+        found = client.jobs(asked, status, metadata, None)
+        kept = [job for job in found if job.type != "validate_dataset"]
+        if len(kept) >= limit or len(found) < asked:
+            return kept[:limit]
+        asked *= 2
+
+
+def _main_figures(metrics: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(name, metrics[name]) for name in ("recall@10", "ndcg@10") if isinstance(metrics.get(name), float)]
 
 
 def _pairs(given: list[str] | None) -> dict[str, str] | None:
@@ -248,14 +288,27 @@ def _finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
 def _print_line(job: Job) -> None:
     phase = f" ({job.phase})" if job.phase and not job.finished else ""
     when = job.created_at.strftime("%Y-%m-%d %H:%M") if job.created_at else ""
-    console().print(f"{job.id}  {job.status + phase:<24}  {when}  {job.preset or 'config'}  {job.model or ''}")
+    console().print(f"{job.id}  {job.status + phase:<24}  {when}  {_about(job)}".rstrip())
+
+
+def _about(job: Job) -> str:
+    """What a job works on and makes, in a word or two."""
+    if job.base is None:
+        made = "examples" if job.type == "examples" else job.model or ""
+        return f"{job.preset or 'config'}  {made}"
+    weights = "" if job.base.checkpoint in (None, "best") else f" {job.base.checkpoint}"
+    return f"{job.type} of {job.base.model}/{job.base.version}{weights}  {job.model or ''}"
 
 
 def _print(job: Job) -> None:
     _print_line(job)
     if job.error:
         console().print(f"  {job.error.get('detail') or job.error.get('message') or job.error}", style="red")
-    if job.result is not None:
+    if job.result is not None and job.result.model is None:
+        figures = "".join(f"  {name} {value:.4f}" for name, value in _main_figures(job.result.metrics))
+        console().print(f"  {len(job.result.artifacts)} files{figures}")
+        console().print(f"Next: pocketrec job download {job.id} --out files")
+    elif job.result is not None:
         console().print(f"  model {job.result.model} version {job.result.version}, {len(job.result.artifacts)} files")
         console().print(f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle")
     elif job.status in {"failed", "cancelled"} and job.checkpoint is not None:

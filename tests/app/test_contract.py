@@ -29,11 +29,15 @@ def fuzz() -> Any:
 def test_no_5xx_and_no_answer_that_is_not_described(fuzz: Any, make_service: Any, tmp_path: Path) -> None:
     service = make_service(api_key=fuzz.KEY)
     service.client.headers["Authorization"] = f"Bearer {fuzz.KEY}"
-    version = service.published({"model.tflite": b"model", "manifest.json": b"{}", "bundle.zip": b"zip"})
+    version = service.published(
+        {"model.tflite": b"model", "manifest.json": b"{}", "bundle.zip": b"zip", "weights/best.npz": b"best"}
+    )
     invalid = service.validated(error={"code": "dataset_invalid", "message": "m", "errors": []})
+    evaluation = service.client.post("/v1/jobs", json={"type": "evaluate", "base": {"model": "films", "version": 1}})
+    service.made_files(evaluation.json()["id"], {"report.json": b"{}"})
     known = fuzz.parameters(
         datasets=[version.dataset_id, invalid.id],
-        jobs=[version.job_id, service.job().json()["id"]],
+        jobs=[version.job_id, evaluation.json()["id"], service.job().json()["id"]],
         model=version.model,
     )
     # Bad requests are sent too. Whether each was refused is left to longer runs: once in some thousand requests the

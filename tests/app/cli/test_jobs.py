@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from app.cli import job_files
 from app.cli import jobs as commands
-from app.client import Client
+from app.client import Artifact, BundleInvalid, Client, Job, JobResult
 from registry import jobs
 
 
@@ -23,12 +25,14 @@ def run(service: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
         answer = service.client.request(
             request.method, str(request.url), content=request.read(), headers=dict(request.headers)
         )
-        return httpx.Response(answer.status_code, headers=dict(answer.headers), content=answer.content)
+        stream = httpx.ByteStream(answer.content)  # not `content`, which can't be read raw, as downloads are
+        return httpx.Response(answer.status_code, headers=dict(answer.headers), stream=stream)
 
     def connect(url: str) -> Client:
         return Client(url, transport=httpx.MockTransport(call))
 
-    monkeypatch.setattr(commands, "connect", connect)
+    for module in (commands, job_files):
+        monkeypatch.setattr(module, "connect", connect)
     return lambda *arguments: CliRunner().invoke(commands.app, arguments)
 
 
@@ -106,3 +110,111 @@ def test_attempts(run: Any, failed: str) -> None:
     assert "out_of_memory: killed" in error
     assert second.split()[:2] == ["2", "failed"]
     assert len(json.loads(run("attempts", failed, "--json").stdout)) == 2
+
+
+BASE = ["--base", "films/1"]
+
+
+@pytest.fixture
+def films(service: Any) -> None:
+    service.published({"weights/best.npz": b"b", "weights/epoch-00003.npz": b"e", "model.tflite": b"m"})
+
+
+def test_submit_an_export(run: Any, films: None, service: Any) -> None:
+    asked = ["--type", "export", *BASE, "--checkpoint", "epoch-00003", "--set", "export.top_k=7", "--model", "short"]
+    result = run("submit", *asked, "--json")
+    assert result.exit_code == 0, result.output
+    job = json.loads(result.stdout)
+    assert (job["type"], job["model"]) == ("export", "short")
+    assert job["base"] == {"model": "films", "version": 1, "checkpoint": "epoch-00003"}
+    assert service.read_job(job["id"]).config["export"]["top_k"] == 7
+    shown = run("show", job["id"]).stdout
+    assert "export of films/1 epoch-00003  short" in shown
+
+
+def test_the_newest_version_that_is_not_yanked_is_the_base_by_default(run: Any, films: None, service: Any) -> None:
+    service.published({"weights/best.npz": b"b2"})
+    service.published({"weights/best.npz": b"b3"})
+    service.client.post("/v1/models/films/versions/3:yank")
+    job = json.loads(run("submit", "--type", "evaluate", "--base", "films", "--json").stdout)
+    assert job["base"]["version"] == 2
+
+
+def test_submit_examples_with_fields_of_the_config(run: Any, service: Any) -> None:
+    dataset = service.validated().id
+    layout = ["--set", "examples.tfrecord.layout=original_2020", "--set", "seed=3"]
+    job = json.loads(run("submit", "--type", "examples", "--dataset", dataset, *layout, "--json").stdout)
+    config = service.read_job(job["id"]).config
+    assert (job["type"], config["seed"], config["examples"]["tfrecord"]["layout"]) == ("examples", 3, "original_2020")
+    trained = json.loads(run("submit", "--dataset", dataset, "--preset", "cnn", "--set", "seed=4", "--json").stdout)
+    config = service.read_job(trained["id"]).config
+    assert (trained["type"], config["seed"], config["encoder"]["type"]) == ("train", 4, "cnn")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--preset", "bow"], "needs --dataset"),
+        (["--type", "examples"], "needs --dataset"),
+        (["--dataset", "ds_1"], "give either --preset"),
+        (["--type", "export"], "needs --base"),
+        (["--type", "evaluate", "--dataset", "ds_1"], "needs --base"),
+        (["--type", "export", "--checkpoint", "best"], "needs --base"),
+        (["--checkpoint", "best", "--dataset", "ds_1", "--preset", "bow"], "say whose"),
+        (["--type", "export", "--base", "films/x"], "NAME/VERSION"),
+        (["--type", "export", "--base", "/1"], "NAME/VERSION"),
+        (["--type", "export", *BASE, "--config", "c.yaml"], "with --set"),
+        (["--type", "export", *BASE, "--set", "top_k"], "FIELD=VALUE"),
+        (["--type", "export", *BASE, "--set", "training.max_epochs=3"], "/training is fixed by now"),
+        (["--type", "export", *BASE, "--dataset", "ds_1"], "/dataset_id"),
+        (["--type", "export", *BASE, "--checkpoint", "epoch-00009"], "the version keeps best, epoch-00003"),
+        (["--type", "evaluate", "--base", "nothing/1"], "no model"),
+    ],
+)
+def test_what_does_not_go_together(run: Any, films: None, service: Any, options: list[str], said: str) -> None:
+    before = service.client.get("/v1/jobs").json()["data"]
+    result = run("submit", *options)
+    assert result.exit_code == 2, result.output
+    assert said in result.output
+    assert service.client.get("/v1/jobs").json()["data"] == before
+
+
+def test_the_list_has_all_that_people_have_submitted(run: Any, films: None, service: Any) -> None:
+    other = json.loads(run("submit", "--type", "evaluate", *BASE, "--json").stdout)["id"]
+    for _ in range(3):
+        service.upload()  # each with a job of the service's own
+    listed = [line.split()[0] for line in run("list", "--limit", "2").stdout.splitlines()]
+    assert listed[0] == other
+    assert len(listed) == 2
+    assert [line.split()[0] for line in run("list", "--type", "evaluate").stdout.splitlines()] == [other]
+    assert run("list", "--type", "examples").stdout == ""
+
+
+def test_files_of_a_job_are_listed_and_fetched(run: Any, films: None, service: Any, tmp_path: Path) -> None:
+    job_id = json.loads(run("submit", "--type", "evaluate", *BASE, "--json").stdout)["id"]
+    assert run("artifacts", job_id).stdout == ""
+    assert run("download", job_id, "--out", str(tmp_path / "early")).exit_code == 2
+    files = {"report.json": b'{"test": {}}', "deep/a b.npz": b"ranks" * 100}
+    service.made_files(job_id, files, {"ndcg@10": 0.25, "recall@10": 0.5})
+    assert "2 files  recall@10 0.5000  ndcg@10 0.2500" in run("show", job_id).stdout
+    assert [line.split(maxsplit=3)[-1] for line in run("artifacts", job_id).stdout.splitlines()] == [
+        "deep/a b.npz",
+        "report.json",
+    ]
+    assert {entry["path"] for entry in json.loads(run("artifacts", job_id, "--json").stdout)} == set(files)
+    result = run("download", job_id, "--out", str(tmp_path / "all"))
+    assert result.exit_code == 0, result.output
+    assert {path: (tmp_path / "all" / path).read_bytes() for path in files} == files
+    one = run("download", job_id, "--out", str(tmp_path / "one"), "--path", "report.json", "--json")
+    assert json.loads(one.stdout)["files"] == 1
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["report.json"]
+    wrong = run("download", job_id, "--out", str(tmp_path / "two"), "--path", "nothing")
+    assert (wrong.exit_code, "no file nothing" in wrong.output) == (2, True)
+
+
+def test_a_path_that_leads_out_of_the_folder_is_refused(run: Any, tmp_path: Path) -> None:
+    result = JobResult(artifacts=(Artifact(path="../evil", bytes=1, sha256="0" * 64, url="/x"),))
+    with Client("http://127.0.0.1:1") as client, pytest.raises(BundleInvalid, match="leads out"):
+        client.download_files(Job(id="job_1", status="succeeded", result=result), tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+    assert not (tmp_path / "evil").exists()
