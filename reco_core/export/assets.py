@@ -6,7 +6,6 @@ The app binds tensors by position, so positions are read from the file that was 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,13 +21,14 @@ from reco_core.config import JobConfig
 from reco_core.config.reference_layout import genre_feature
 from reco_core.errors import ConfigInvalid, FieldError
 from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.examples.tfrecord import vocabularies
+from reco_core.examples.tfrecord.tables import UNKNOWN
 from reco_core.item_numbers import ItemNumbers
 from reco_core.tensor_forms import GENRES, MOVIES, SERVING_DEFAULT, TOP_IDS, TOP_SCORES, ReferenceForm
 
 CONFIG_FILE = "config.json"
-MOVIE_FILE = "sorted_movie_vocab.json"
-GENRE_FILE = "movie_genre_vocab.txt"
-UNKNOWN_GENRE = "UNK"
+MOVIE_FILE = vocabularies.SORTED_MOVIES
+GENRE_FILE = vocabularies.GENRES
 SHOWN = 10  # recommendations that the app shows
 
 _FEATURE_NAMES = {MOVIES: "movieFeature", GENRES: "genreFeature"}  # of tensors in config.json
@@ -81,18 +81,12 @@ def app_items(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, 
     attribute = vocabulary.attribute
     same = attribute is not None and attribute.name == feature.source_column
     genres = _attribute_values(vocabulary) if same else _table_values(table, words, vocabulary.size)
-    lines = genre_lines(genres)
+    # a genre of this name is what the app calls unknown
+    lines = tuple(vocabularies.genre_vocabulary([genre for genre in row if genre != UNKNOWN] for row in genres))
     known = {_one_line(word): index for index, word in enumerate(words) if index > 1}
     indices = [0, *(known.get(line, table.oov) for line in lines[1:])]
     genre_input = GenreInput(feature.name, feature.flat_length, lines, np.array(indices, np.int32))
     return AppItems(numbers, genres, genre_input)
-
-
-def genre_lines(genres: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Lines of the genre list: `UNK`, then by falling number of items, ties in the order of first appearance."""
-    counts = Counter(genre for row in genres for genre in row)
-    counts.pop(UNKNOWN_GENRE, None)
-    return (UNKNOWN_GENRE, *(genre for genre, _ in counts.most_common()))
 
 
 def model_file_name(config: JobConfig, inputs: Sequence[int], outputs: int) -> str:

@@ -42,14 +42,20 @@ def write_vocabularies(
         entries.append({"id": item, "title": title, "genres": list(genres), "count": count})
     sizes = {MOVIES: _write_json(folder / MOVIES, movies), SORTED_MOVIES: _write_json(folder / SORTED_MOVIES, entries)}
     if layout == "original":
-        sizes[GENRES] = _write_lines(folder / GENRES, genre_vocabulary(facts))
+        sizes[GENRES] = _write_lines(
+            folder / GENRES, genre_vocabulary(facts.genres[code] for code in facts.order.tolist())
+        )
         sizes[YEARS] = _write_lines(folder / YEARS, year_vocabulary(facts))
     return sizes
 
 
-def genre_vocabulary(facts: ItemFacts) -> list[str]:
-    """`UNK`, then by falling number of movies; of equal ones the one that comes up first in the table."""
-    found = Counter(genre for code in facts.order.tolist() for genre in facts.genres[code])
+def genre_vocabulary(genres: Iterable[Iterable[str]]) -> list[str]:
+    """`UNK`, then by falling number of movies; of equal ones the one that comes up first.
+
+    Args:
+        genres: of each movie, in the order of the table.
+    """
+    found = Counter(genre for row in genres for genre in row)
     return [UNKNOWN, *(genre for genre, _ in found.most_common())]
 
 

@@ -15,7 +15,7 @@ from benchmarks.android_client import AndroidClient
 from reco_core.errors import ConfigInvalid
 from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
 from reco_core.export import operators
-from reco_core.export.assets import app_items, genre_lines, write_assets
+from reco_core.export.assets import app_items, write_assets
 
 HISTORY, PREDICTIONS = 6, 30
 
@@ -296,9 +296,14 @@ def test_ids_that_are_no_numbers_are_refused(make_config):
     assert caught.value.errors[0].pointer == "/export/layout"
 
 
-def test_genre_lines_go_by_count_and_then_by_first_appearance():
-    rows = [(), ("c", "b"), ("b", "a"), ("UNK", "a"), ("d",)]
-    assert genre_lines(rows) == ("UNK", "b", "a", "c", "d")
+def test_genre_lines_go_by_count_and_then_by_first_appearance(make_config):
+    values = ("<pad>", "a", "b", "c", "d", "UNK")
+    # c b, b a, UNK a, d
+    attribute = ItemAttribute("genres", values, np.array([0, 0, 2, 4, 6, 7]), np.array([3, 2, 2, 1, 5, 1, 4], np.int32))
+    config = genres_config(make_config, "genres")
+    items = app_items(config, replace(VOCABULARY, attribute=attribute), {"movie_genres": GENRE_TABLE})
+    assert items.genre_input is not None
+    assert items.genre_input.lines == ("UNK", "b", "a", "c", "d")
 
 
 @pytest.mark.parametrize(
