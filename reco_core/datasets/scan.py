@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 NEWLINE, CARRIAGE_RETURN, QUOTE, NUL = 10, 13, 34, 0
 STAND_IN = 0x1F  # stands in for separators of two characters; "unit separator" is what it was made for
-CHUNK = 1 << 24
+CHUNK = 1 << 22  # fits into a cache; measured: a tenth faster than four times as much
 
 Mask = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
