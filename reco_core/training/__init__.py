@@ -2,9 +2,10 @@
 
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.kept import WeightsFolder
-from reco_core.training.loop import TrainedModel, model_scorer, restored, train
+from reco_core.training.loop import train
 from reco_core.training.runtime import Runtime, configure
 from reco_core.training.summaries import Summaries
+from reco_core.training.trained import TrainedModel, model_scorer, restored
 from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights
 
 __all__ = [

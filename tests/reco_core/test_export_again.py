@@ -13,6 +13,7 @@ import pytest
 from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
 from reco_core.datasets.types import Interactions
 from reco_core.errors import CheckpointMismatch, ConfigInvalid, Interrupted, OutputExists
+from tests.conftest import write_planted_csv
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -184,3 +185,37 @@ def test_the_run_itself_exports_the_history_length_that_is_asked_for(made_with_w
     work.mkdir()
     pipeline.run(config, made_with_weights.log, tmp_path / "run", work=work)
     assert tree(tmp_path / "run") == tree(exported)
+
+
+@pytest.mark.slow
+def test_models_with_features_are_exported_and_evaluated_again(make_planted, make_config, tmp_path):
+    from reco_core import datasets, pipeline
+    from reco_core.evaluating import evaluate_again
+
+    log = datasets.load(write_planted_csv(tmp_path / "log", make_planted(33)), datasets.DatasetSpec())
+    config = make_config(
+        features={
+            "history": [{"type": "string", "name": "genres"}],
+            "activity_groups": [{"features": [{"type": "string", "name": "genre_list", "column": "genres"}]}],
+        },
+        model={"item_attribute": None},
+        training={"max_epochs": 2},
+        export={"variants": ["float32"], "default_variant": "float32"},
+        evaluation={"baselines": ["popular"]},
+    )
+    pipeline.run(config, log, tmp_path / "bundle", work=tmp_path)
+    best = tmp_path / "weights" / "best.npz"
+    work = tmp_path / "again"
+    work.mkdir()
+    pipeline.export_again(best, log, work / "bundle", work=work)
+    assert tree(work / "bundle") == tree(tmp_path / "bundle")
+    pipeline.export_again(best, log, work / "short", work=work, changes={"export": {"history_length": 2}})
+    inputs = read(work / "short" / "manifest.json")["signatures"]["recommend"]["inputs"]
+    assert set(inputs) == {"history", "genres", "genre_list"}
+    assert inputs["history"]["shape"] == [1, 2]
+    own = evaluate_again(tmp_path / "bundle", log, work / "own")
+    assert own["test"] == read(tmp_path / "bundle" / "report.json")["test"]
+    other = datasets.load(write_planted_csv(tmp_path / "other", make_planted(34, items=70)), datasets.DatasetSpec())
+    found = evaluate_again(tmp_path / "bundle", other, work / "other")
+    assert found["evaluated"]["unknown_items"] == 10
+    assert 0 < found["test"]["recall@10"]["value"] < 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from reco_core.config.estimate.files import bundle_bytes, variant_bytes
 from reco_core.config.estimate.memory import memory_bytes
 from reco_core.config.estimate.parameters import parameters
-from reco_core.config.estimate.seconds import epoch_seconds, phase_seconds
+from reco_core.config.estimate.seconds import epoch_seconds, epoch_steps, phase_seconds
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.models import JobConfig, VariantName
 
@@ -85,7 +86,7 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0) -> 
         machine_factor: how many times as long as on the machine measured everything takes on the one at hand.
     """
     batch = min(config.training.batch_size or work.batch_size, work.train)
-    epochs = expected_epochs(config)
+    epochs = expected_epochs(config, -(-work.train // batch))
     most = config.training.max_epochs
     expected = phase_seconds(config, work, batch, epochs)
     at_most = phase_seconds(config, work, batch, most)
@@ -94,7 +95,7 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0) -> 
         work=work,
         parameters=parameters(config, work),
         batch_size=batch,
-        steps_per_epoch=-(-work.train // batch),
+        steps_per_epoch=epoch_steps(config, work, batch),
         epochs=epochs,
         max_epochs=most,
         variants=files,
@@ -109,6 +110,11 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0) -> 
     )
 
 
-def expected_epochs(config: JobConfig) -> int:
+def expected_epochs(config: JobConfig, steps_of_a_pass: int) -> int:
     """Epochs until early stopping, as on MovieLens-100K; all of them where `patience` can't end it before."""
-    return min(config.training.max_epochs, _BEST_EPOCH[config.encoder.type] + config.training.patience)
+    training = config.training
+    passes = _BEST_EPOCH[config.encoder.type]
+    best = (
+        passes if training.steps_per_epoch is None else math.ceil(passes * steps_of_a_pass / training.steps_per_epoch)
+    )
+    return min(training.max_epochs, best + training.patience)

@@ -38,10 +38,15 @@ _PYTHON = 8e-5  # around a call of a file
 _SCORER = 0.5  # to compile the scorer of the trained model
 
 
+def epoch_steps(config: JobConfig, work: Workload, batch: int) -> int:
+    """Steps between two validations: what the config says, or one pass over the training examples."""
+    return config.training.steps_per_epoch or math.ceil(work.train / batch)
+
+
 def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
-    """One pass over the training examples, and the validation after it."""
-    steps = math.ceil(work.train / batch)
-    validation = min(work.validation, MOST_VALIDATION_EXAMPLES)
+    """One epoch, and the validation after it."""
+    steps, ranked = epoch_steps(config, work, batch), config.training.validation_steps
+    validation = min(work.validation, MOST_VALIDATION_EXAMPLES if ranked is None else ranked * batch)
     forward = 2 * _weights_used(config, work) / _MATRIX_RATE
     ranking = 5e-6 + 1e-9 * work.vocabulary
     return steps * step_seconds(config, work, batch) + validation * (forward + ranking)
@@ -50,7 +55,7 @@ def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
 def step_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     """One training step: forward, backward (twice the forward's operations) and the update of all parameters."""
     dim, length = config.model.embedding_dim, config.examples.max_history_length
-    items = work.vocabulary
+    items = batch if config.training.loss == "batch_softmax" else work.vocabulary  # candidates of each example
     dense = sum(matrix.weights for matrix in dense_matrices(config))
     encoder = 6 * batch * length * sum(matrix.weights for matrix in encoder_matrices(config))
     seconds = _STEP + 6 * batch * (items * dim + dense) / _MATRIX_RATE

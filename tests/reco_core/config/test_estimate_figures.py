@@ -257,3 +257,19 @@ def test_a_machine_is_known_by_its_jobs():
 def test_this_machine_has_memory():
     memory = machine_memory()
     assert memory is None or 10**7 < memory <= (machine_memory(group=False) or memory)
+
+
+def test_steps_per_epoch_decide_over_an_epoch_and_over_how_many_are_expected():
+    whole = estimate(load({"training": {"batch_size": 100, "max_epochs": 100}}), WORK)
+    training = {"batch_size": 100, "max_epochs": 100, "steps_per_epoch": 5, "validation_steps": 1}
+    short = estimate(load({"training": training}), WORK)
+    assert whole.steps_per_epoch == -(-WORK.train // 100)
+    assert short.steps_per_epoch == 5
+    assert short.epoch_seconds < whole.epoch_seconds
+    assert short.epochs > whole.epochs  # the best model comes after as many steps
+
+
+def test_the_in_batch_loss_costs_less_a_step():
+    wide = replace(WORK, vocabulary=100_000)
+    full, batch = (estimate(load({"training": {"loss": loss}}), wide) for loss in ("full_softmax", "batch_softmax"))
+    assert batch.epoch_seconds < full.epoch_seconds / 2
