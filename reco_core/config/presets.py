@@ -35,6 +35,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "LSTM over the last items: the most accurate where order matters, as it mostly does.",
             {"encoder": {"type": "rnn"}, "model": {"dropout": 0.3}},
         ),
+        "movielens": Preset(
+            "LSTM over the last items with all that the dataset says of them and of the users, as MovieLens does.",
+            {"encoder": {"type": "rnn"}, "features": "auto", "model": {"dropout": 0.3}},
+        ),
         "reference": Preset(
             "For the Android app of TensorFlow's on-device recommendation example, which loads its files unchanged: an "
             "LSTM over the movies, and their genres.",

@@ -30,4 +30,5 @@ def measured_workload(config: JobConfig, interactions: Interactions, example_set
         exact=True,
         text_bytes=sum(len(text.encode()) for text in (*texts, *values)),
         id_bytes=sum(len(raw.encode()) for raw in vocabulary.item_ids[1:]),
+        feature_rows={name: table.table_rows for name, table in example_set.timelines.features.items()},
     )

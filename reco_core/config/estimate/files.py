@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reco_core.config.encoders import Cnn, Rnn
-from reco_core.config.estimate.parameters import Matrix, dense_matrices, encoder_matrices
+from reco_core.config.estimate.parameters import (
+    Matrix,
+    dense_matrices,
+    encoder_matrices,
+    feature_groups,
+    feature_tables,
+    group_matrices,
+)
 from reco_core.config.estimate.workload import Workload
+from reco_core.config.features import GlobalGroup
 from reco_core.config.models import JobConfig, VariantName
 
 MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
@@ -19,6 +27,8 @@ _LEAST_QUANTIZED = 1024  # dynamic_int8 leaves smaller matrices as they are
 _GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 12_550}
 _EXCLUSION = 2_040  # of items from the answer, which `repeats` does without unless there is `exclude_ids`
 _EXCLUDE_IDS = 260
+_FEATURE = 7_000
+_MEAN = 1_500  # of a group's features
 _DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 900}  # a further layer
 _CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 3_950}
 _FURTHER_CONVOLUTION = 2_850
@@ -33,6 +43,7 @@ _RAW_IDS = 4_300  # the lookups of raw ids
 _RAW_ID = 12  # an item in their tables; 8 where ids lie close together, up to 36 where a table has gaps
 _GOLDEN_AND_REPORT = 60_000  # report.json, golden.json, manifest.json
 _ITEM_LINE = 60  # punctuation of an item in items.json
+_ITEM_FEATURE = 16  # an item's value of a feature there
 
 
 def variant_bytes(config: JobConfig, work: Workload) -> dict[VariantName, int]:
@@ -46,14 +57,16 @@ def bundle_bytes(config: JobConfig, work: Workload, variants: Mapping[VariantNam
     """The size of the whole bundle: all variants, the default one again as model.tflite, and vocabularies."""
     files = sum(variants.values()) + variants[config.export.default_variant]
     # ids stand in items.txt and in items.json; titles and attribute values in the latter
-    return files + 2 * work.text_bytes + _ITEM_LINE * work.vocabulary + _GOLDEN_AND_REPORT
+    line = _ITEM_LINE + _ITEM_FEATURE * sum(1 for _ in config.features.every())
+    return files + 2 * work.text_bytes + line * work.vocabulary + _GOLDEN_AND_REPORT
 
 
 def _weights(name: VariantName, config: JobConfig, work: Workload) -> int:
     dim = config.model.embedding_dim
     # attributes are folded into the table, whose row 0 is padding
     table = Matrix(work.vocabulary + 1, dim, work.vocabulary if config.model.item_bias else 0)
-    return sum(_stored(name, matrix) for matrix in (table, *encoder_matrices(config), *dense_matrices(config)))
+    features = (*group_matrices(config), *feature_tables(config, work))
+    return sum(_stored(name, one) for one in (table, *encoder_matrices(config), *dense_matrices(config), *features))
 
 
 def _stored(name: VariantName, matrix: Matrix) -> int:
@@ -66,6 +79,7 @@ def _stored(name: VariantName, matrix: Matrix) -> int:
 def _graph(name: VariantName, config: JobConfig) -> int:
     encoder, length = config.encoder, config.export_history_length
     size = _GRAPH[name] + _DENSE[name] * len(config.model.hidden_layers)
+    size += _FEATURE * sum(1 for _ in config.features.every()) + _groups(name, config)
     if config.export.exclude_ids:
         size += _EXCLUDE_IDS
     elif config.repeats:
@@ -78,6 +92,23 @@ def _graph(name: VariantName, config: JobConfig) -> int:
         return size + _UNROLLED_STEP * length
     if isinstance(encoder, Rnn):
         return size + _LOOP + (2 if name == "float16" else 4) * length * encoder.num_units
+    return size
+
+
+def _groups(name: VariantName, config: JobConfig) -> int:
+    """What the encoders of the feature groups add."""
+    size = 0
+    for group in feature_groups(config):
+        first = group.features[0]
+        flat, of_user = first.layout == "flat", isinstance(group, GlobalGroup)
+        longest = max(feature.length or 1 for feature in group.features)
+        length = first.flat_length if flat else longest if of_user else config.export_history_length
+        if isinstance(group.encoder, Cnn):
+            size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(group.encoder.num_filter_ratios) - 1)
+        elif isinstance(group.encoder, Rnn):
+            size += _UNROLLED_STEP * length if length <= MOST_UNROLLED_STEPS else _LOOP
+        else:
+            size += _MEAN
     return size
 
 

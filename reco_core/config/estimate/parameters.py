@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reco_core.config.encoders import Cnn, Rnn
+from reco_core.config.encoders import Cnn, EncoderConfig, Rnn
 from reco_core.config.estimate.workload import Workload
+from reco_core.config.features import ActivityGroup, Feature, FloatFeature, GlobalGroup
 from reco_core.config.models import JobConfig
+
+GUESSED_ROWS = 100  # of a feature's vocabulary, where nobody has counted it
 
 
 @dataclass(frozen=True)
@@ -26,29 +29,46 @@ class Matrix:
 
 def encoder_matrices(config: JobConfig) -> Iterator[Matrix]:
     """The context encoder's matrices, as reco_core.model.context_encoders builds them."""
-    dim, encoder = config.model.embedding_dim, config.encoder
-    if isinstance(encoder, Cnn):
-        width = dim
-        for ratio in encoder.num_filter_ratios:
-            yield Matrix(encoder.kernel_size * width, ratio * dim, ratio * dim)
-            width = ratio * dim
-    elif isinstance(encoder, Rnn):
-        units = encoder.num_units
-        yield Matrix(dim, 4 * units, 4 * units)
-        yield Matrix(units, 4 * units, 0)
+    dim = config.model.embedding_dim
+    yield from _matrices(config.encoder, dim + sequence_width(config.features.history), dim)
 
 
 def encoder_width(config: JobConfig) -> int:
     """Size of the context encoder's output."""
-    dim, encoder = config.model.embedding_dim, config.encoder
-    if isinstance(encoder, Cnn):
-        return encoder.num_filter_ratios[-1] * dim
-    return encoder.num_units if isinstance(encoder, Rnn) else dim
+    dim = config.model.embedding_dim
+    return _width(config.encoder, dim + sequence_width(config.features.history), dim)
+
+
+def group_matrices(config: JobConfig) -> Iterator[Matrix]:
+    """Matrices of the encoders of the feature groups."""
+    for group in feature_groups(config):
+        width = sequence_width(group.features)
+        yield from _matrices(group.encoder, width, width)
+
+
+def feature_tables(config: JobConfig, work: Workload) -> Iterator[Matrix]:
+    """The embeddings of features."""
+    for feature in config.features.every():
+        if not isinstance(feature, FloatFeature):
+            yield Matrix(work.feature_rows.get(feature.name, GUESSED_ROWS), feature.embedding_dim, 0)
+
+
+def feature_groups(config: JobConfig) -> list[ActivityGroup | GlobalGroup]:
+    """All groups with an encoder of their own."""
+    return [*config.features.activity_groups, *config.features.global_groups]
+
+
+def sequence_width(features: Iterable[Feature]) -> int:
+    """Numbers per position of features put side by side."""
+    return sum(1 if isinstance(feature, FloatFeature) else feature.embedding_dim for feature in features)
 
 
 def dense_matrices(config: JobConfig) -> Iterator[Matrix]:
     """The hidden layers and the projection after them."""
     width = encoder_width(config)
+    for group in feature_groups(config):
+        own = sequence_width(group.features)
+        width += _width(group.encoder, own, own)
     for units in (*config.model.hidden_layers, config.model.embedding_dim):
         yield Matrix(width, units, units)
         width = units
@@ -60,4 +80,28 @@ def parameters(config: JobConfig, work: Workload) -> int:
     tables = work.vocabulary * dim + (work.vocabulary if config.model.item_bias else 0)
     if work.attribute_values:
         tables += (work.attribute_values + 1) * dim  # a row for padding
-    return tables + sum(matrix.weights + matrix.bias for matrix in (*encoder_matrices(config), *dense_matrices(config)))
+    matrices = (
+        *encoder_matrices(config),
+        *dense_matrices(config),
+        *group_matrices(config),
+        *feature_tables(config, work),
+    )
+    return tables + sum(matrix.weights + matrix.bias for matrix in matrices)
+
+
+def _matrices(encoder: EncoderConfig, width: int, dim: int) -> Iterator[Matrix]:
+    """An encoder's over vectors of `width` numbers; filters are multiples of `dim`."""
+    if isinstance(encoder, Cnn):
+        for ratio in encoder.num_filter_ratios:
+            yield Matrix(encoder.kernel_size * width, ratio * dim, ratio * dim)
+            width = ratio * dim
+    elif isinstance(encoder, Rnn):
+        units = encoder.num_units
+        yield Matrix(width, 4 * units, 4 * units)
+        yield Matrix(units, 4 * units, 0)
+
+
+def _width(encoder: EncoderConfig, width: int, dim: int) -> int:
+    if isinstance(encoder, Cnn):
+        return encoder.num_filter_ratios[-1] * dim
+    return encoder.num_units if isinstance(encoder, Rnn) else width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reco_core.config.models import JobConfig
@@ -48,6 +48,7 @@ class Workload:
     text_bytes: int  # of ids, titles and attribute values, in all
     lengths: tuple[Lengths, ...] = ()  # of the users that take part
     id_bytes: int = 0  # of item ids alone
+    feature_rows: Mapping[str, int] = field(default_factory=dict)  # embeddings of each feature, by name
 
     @property
     def batch_size(self) -> int:

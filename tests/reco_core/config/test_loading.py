@@ -29,7 +29,7 @@ def test_an_empty_document_is_the_default_config():
 def test_every_preset_loads_and_is_recorded(name):
     loaded = config.load({"preset": name})
     assert loaded.preset == name
-    assert loaded.encoder.type == ("rnn" if name == "reference" else name)
+    assert loaded.encoder.type == {"reference": "rnn", "movielens": "rnn"}.get(name, name)
 
 
 def test_the_default_preset_exists():
