@@ -37,7 +37,12 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "movielens": Preset(
             "LSTM over the last items with all that the dataset says of them and of the users, as MovieLens does.",
-            {"encoder": {"type": "rnn"}, "features": "auto", "model": {"dropout": 0.3}},
+            {
+                "encoder": {"type": "rnn"},
+                "features": "auto",
+                "model": {"dropout": 0.3},
+                "training": {"label_smoothing": 0.1},
+            },
         ),
         "reference": Preset(
             "For the Android app of TensorFlow's on-device recommendation example, which loads its files unchanged: an "
