@@ -55,7 +55,8 @@ def test_the_commands_that_pages_name_exist_with_their_options(page: Path) -> No
             name = words.pop(0).rstrip(",`")
             assert name in command.commands, f"{line}: no command {name}"
             command = command.commands[name]
-        known = {option for parameter in getattr(command, "params", []) for option in parameter.opts} | {"--help"}
+        parameters = getattr(command, "params", [])
+        known = {option for one in parameters for option in (*one.opts, *one.secondary_opts)} | {"--help"}
         if command.context_settings.get("ignore_unknown_options"):  # `config convert` takes the original's flags
             known |= {f"--{name}" for name in FLAGS}
         assert {word for word in words if word.startswith("--")} <= known, line
