@@ -1,11 +1,13 @@
-"""Stage 2 of 7: interactions -> timelines, split, vocabulary."""
+"""Stage 2 of 7: interactions -> timelines, split, vocabulary.
 
-from reco_core.examples.feature_tables import Fitted, taken
+The types are imported at once, what makes them at first use: to compare evaluations, which the API does, only the types
+are needed, and the libraries that read columns would triple its memory.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from reco_core.examples.feature_windows import feature_windows
-from reco_core.examples.features import resolve
-from reco_core.examples.generate import generate
-from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
-from reco_core.examples.tfrecord import write_tfrecords
 from reco_core.examples.types import (
     Examples,
     ExampleSet,
@@ -17,8 +19,15 @@ from reco_core.examples.types import (
     seen_pairs,
     windows,
 )
-from reco_core.examples.workload import measured_workload
-from reco_core.examples.write import write_examples
+
+if TYPE_CHECKING:
+    from reco_core.examples.feature_tables import Fitted, taken
+    from reco_core.examples.features import resolve
+    from reco_core.examples.generation import generate
+    from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
+    from reco_core.examples.tfrecord import write_tfrecords
+    from reco_core.examples.workload import measured_workload
+    from reco_core.examples.write import write_examples
 
 __all__ = [
     "ExampleSet",
@@ -44,3 +53,25 @@ __all__ = [
     "write_examples",
     "write_tfrecords",
 ]
+
+_HOMES = {
+    "Fitted": "feature_tables",
+    "Prepared": "prepared",
+    "cache_key": "prepared",
+    "generate": "generation",
+    "measured_workload": "workload",
+    "prepare": "prepared",
+    "resolve": "features",
+    "restore_prepared": "prepared",
+    "store_prepared": "prepared",
+    "taken": "feature_tables",
+    "write_examples": "write",
+    "write_tfrecords": "tfrecord",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -20,7 +20,7 @@ from reco_core.config.example_key import cache_key as cache_key
 from reco_core.datasets.types import Interactions
 from reco_core.errors import ExamplesUnreadable
 from reco_core.examples import columns
-from reco_core.examples.generate import generate
+from reco_core.examples.generation import generate
 from reco_core.examples.types import ExampleSet
 from reco_core.examples.workload import measured_workload
 

@@ -13,7 +13,7 @@ from reco_core import datasets
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
 from reco_core.errors import OutputExists
-from reco_core.examples.generate import generate
+from reco_core.examples.generation import generate
 from reco_core.examples.tfrecord import write_tfrecords
 from reco_core.progress import Reporter
 

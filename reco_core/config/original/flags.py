@@ -70,9 +70,7 @@ FLAGS: Mapping[str, Flag] = MappingProxyType(
         "vocab_dir": _elsewhere("vocabularies come from the data and stand in the bundle, under vocabulary/"),
         "input_config_file": _elsewhere("the file that is being converted"),
         "params_path": _elsewhere("the file that is being converted"),
-        "checkpoint_path": _elsewhere(
-            "`pocketrec export --weights FILE` makes files without training"
-        ),
+        "checkpoint_path": _elsewhere("`pocketrec export --weights FILE` makes files without training"),
         "run_mode": _elsewhere(
             "`pocketrec train` trains, evaluates and exports; `pocketrec export` only exports",
             "train_and_eval",
