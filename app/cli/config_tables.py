@@ -58,6 +58,8 @@ class _Page:
     def _type(self, field: Schema) -> str:
         if "anyOf" in field:
             return " or ".join(self._type(option) for option in field["anyOf"])
+        if "const" in field:
+            return f"`{field['const']}`"
         if "enum" in field:
             return ", ".join(f"`{value}`" for value in field["enum"])
         if field.get("type") == "array":

@@ -16,6 +16,8 @@ from reco_core.config.models import JobConfig
 from reco_core.config.presets import PRESETS
 from reco_core.errors import ConfigInvalid, FieldError
 
+_WITHOUT_FIELDS = ("null", "boolean", "string", "integer", "number")
+
 
 def load(document: Mapping[str, Any]) -> JobConfig:
     """The config that `document` describes.
@@ -146,7 +148,8 @@ def _known_fields(location: list[str], document: Mapping[str, Any]) -> list[str]
 def _resolved(schema: dict[str, Any], root: dict[str, Any], node: Any) -> dict[str, Any]:
     """The schema that `node` has to meet, references followed and unions decided by its type."""
     if "anyOf" in schema:
-        schema = next(choice for choice in schema["anyOf"] if choice.get("type") != "null")
+        # besides null, some sections may also be a word or a truth value, which have no fields
+        schema = next(choice for choice in schema["anyOf"] if choice.get("type") not in _WITHOUT_FIELDS)
     if "oneOf" in schema:
         tagged = schema["discriminator"]
         schema = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -28,7 +29,11 @@ class TfrecordConfig(Section):
 
 
 def _tfrecord(given: object) -> object:
-    return TfrecordConfig() if given is True else None if given is False else given
+    if given is None or isinstance(given, bool):
+        return TfrecordConfig() if given else None
+    if not isinstance(given, Mapping | TfrecordConfig):
+        raise ValueError(f"expected true, false or an object with fields, found {given!r}")
+    return given
 
 
 class ExamplesConfig(Section):
@@ -48,9 +53,10 @@ class ExamplesConfig(Section):
     train_data_fraction: float = Field(
         0.9, gt=0, lt=1, description="Share of training pairs; the protocol `reference` and TFRecords only."
     )
-    tfrecord: Annotated[TfrecordConfig | None, BeforeValidator(_tfrecord)] = Field(
-        None, description="Also write TFRecord files; true: with all defaults."
-    )
+    # the schema is of what may be written, the value of what comes of it
+    tfrecord: Annotated[
+        TfrecordConfig | None, BeforeValidator(_tfrecord, json_schema_input_type=TfrecordConfig | bool | None)
+    ] = Field(None, description="Also write TFRecord files; true: with all defaults, false as null: none.")
 
 
 class ModelConfig(Section):
@@ -213,7 +219,11 @@ class ExportConfig(Section):
 
 
 def _features(given: object) -> object:
-    return FeaturesConfig(automatic=True) if given == "auto" else given
+    if given == "auto":
+        return FeaturesConfig(automatic=True)
+    if not isinstance(given, Mapping | FeaturesConfig):
+        raise ValueError(f"expected auto or an object with fields, found {given!r}")
+    return given
 
 
 class JobConfig(Section):
@@ -224,9 +234,9 @@ class JobConfig(Section):
     repeats: bool = Field(False, description="Recommend items again that are in the history.")
     examples: ExamplesConfig = ExamplesConfig()
     encoder: EncoderConfig = Bow()
-    features: Annotated[FeaturesConfig, BeforeValidator(_features)] = Field(
-        FeaturesConfig(), description="What the model reads besides item ids; `auto`: what the dataset has."
-    )
+    features: Annotated[
+        FeaturesConfig, BeforeValidator(_features, json_schema_input_type=FeaturesConfig | Literal["auto"])
+    ] = Field(FeaturesConfig(), description="What the model reads besides item ids; `auto`: what the dataset has.")
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

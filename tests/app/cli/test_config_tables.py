@@ -26,6 +26,6 @@ def test_sections_within_sections_are_named_by_their_place() -> None:
     text = markdown_tables(json_schema())
     assert "### `examples.tfrecord`" in text
     assert "### `features.history[]` with `type: string`" in text
-    assert "| `tfrecord` | section `examples.tfrecord` or null | `null` |" in text
+    assert "| `tfrecord` | section `examples.tfrecord` or boolean or null | `null` |" in text
     assert "| `features` | list of sections `features.history[]` | required |" in text
     assert '| `encoder` | section `encoder` | `{"type": "bow"}` |' in text

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
+from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 
 from reco_core import config
@@ -22,6 +26,9 @@ ACCEPTED = [
     {"training": {"gradient_clip_norm": None, "learning_rate_decay": "cosine"}, "seed": 2**32 - 1},
     {"export": {"variants": ["float32"], "default_variant": "float32", "max_bytes": 1_000_000}},
     {"model": {"item_attribute": None, "hidden_layers": [8]}, "examples": {"min_rating": 3.5}},
+    {"features": "auto"},
+    {"features": {"history": [{"type": "float", "name": "rating"}]}},
+    *({"examples": {"tfrecord": given}} for given in (True, False, None, {"layout": "original_2020"})),
 ]
 REFUSED = [
     {"preset": "other"},
@@ -34,7 +41,28 @@ REFUSED = [
     {"evaluation": {"baselines": ["other"]}},
     {"model": {"hidden_layers": [1, 1, 1, 1, 1]}},
     {"seed": 2**32},
+    {"features": "automatic"},
+    {"features": None},
+    {"features": {"histroy": []}},
+    {"examples": {"tfrecord": "yes"}},
+    {"examples": {"tfrecord": {"layuot": "original"}}},
 ]
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _documented() -> dict[str, Any]:
+    """Every config that the project shows: presets, files, and the YAML of the page about them."""
+    page = (ROOT / "docs" / "job-config.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    files = sorted((ROOT / "configs").glob("*.yaml"))
+    return {
+        **{f"preset {name}": dict(preset.overrides) for name, preset in config.PRESETS.items()},
+        **{path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files},
+        **{f"job-config.md, block {number}": yaml.safe_load(block) for number, block in enumerate(blocks, 1)},
+    }
+
+
+DOCUMENTED = _documented()
 
 
 def test_it_is_a_schema():
@@ -45,6 +73,37 @@ def test_it_is_a_schema():
 def test_it_accepts_what_load_accepts(document):
     VALIDATOR.validate(document)
     config.load(document)
+
+
+@pytest.mark.parametrize("document", DOCUMENTED.values(), ids=DOCUMENTED)
+def test_it_accepts_every_config_that_is_shown(document):
+    VALIDATOR.validate(document)
+    config.load(document)
+
+
+def test_every_kind_of_config_is_among_those_shown():
+    assert {
+        "preset movielens",
+        "movielens.yaml",
+        "job-config.md, block 1",
+        "job-config.md, block 2",
+    } <= DOCUMENTED.keys()
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer", "detail"),
+    [
+        ({"features": "aut"}, "/features", "expected auto or an object with fields, found 'aut'"),
+        ({"examples": {"tfrecord": "yes"}}, "/examples/tfrecord", "expected true, false or an object with fields"),
+        ({"features": {"histroy": []}}, "/features/histroy", "did you mean 'history'"),
+        ({"examples": {"tfrecord": {"layuot": ""}}}, "/examples/tfrecord/layuot", "did you mean 'layout'"),
+    ],
+)
+def test_faults_in_sections_with_a_short_form_are_told_by_field(document, pointer, detail):
+    with pytest.raises(ConfigInvalid) as refused:
+        config.load(document)
+    assert refused.value.errors[0].pointer == pointer
+    assert detail in refused.value.errors[0].detail
 
 
 @pytest.mark.parametrize("document", REFUSED)
