@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     if settings.examples.tfrecord is not None:
         reporter.phase("build_examples")
         shutil.rmtree(work / "examples", ignore_errors=True)  # of an earlier run
-        examples.write_examples(settings, interactions, work / "examples", reporter)
+        examples.write_examples(settings, interactions, work / "examples", reporter, stop.is_set)
     resume_from = training.latest_checkpoint(work / "checkpoints") if options.resume else None
     pipeline.run(
         settings,

@@ -29,7 +29,7 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
     job_config = config.load(order["config"])
     prepared = _prepared(order, folder, job_config, reporter)
     if job_config.examples.tfrecord is not None:
-        _write_examples(job_config, folder, outputs / "examples", reporter)
+        _write_examples(job_config, folder, outputs / "examples", reporter, stop)
 
     def attempt(resume_from: Path | None) -> None:
         pipeline.run(
@@ -94,13 +94,13 @@ def evaluate(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
     reporter.result(out)
 
 
-def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, _stop: Event) -> None:
+def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
     """TFRecords, vocabularies and their summary."""
     from reco_core import config
 
     reporter.phase("build_examples")
     out = folder / "outputs" / "files"
-    _write_examples(config.load(order["config"]), folder, out, reporter)
+    _write_examples(config.load(order["config"]), folder, out, reporter, stop)
     reporter.result(out)
 
 
@@ -129,10 +129,10 @@ def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporte
     return prepared
 
 
-def _write_examples(config: JobConfig, folder: Path, out: Path, reporter: JsonLinesReporter) -> None:
+def _write_examples(config: JobConfig, folder: Path, out: Path, reporter: JsonLinesReporter, stop: Event) -> None:
     from reco_core.examples import write_examples
 
-    write_examples(config, _interactions(folder), out, reporter)
+    write_examples(config, _interactions(folder), out, reporter, stop.is_set)
 
 
 def _interactions(folder: Path) -> Interactions:

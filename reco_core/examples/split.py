@@ -49,8 +49,7 @@ def reference(offsets: NDArray[np.int64], train_fraction: float, seed: int) -> S
     """
     is_label = np.ones(int(offsets[-1]), bool)
     is_label[offsets[:-1]] = False
-    labels = np.random.default_rng([seed, 1]).permutation(np.flatnonzero(is_label))
-    train_count = int(len(labels) * train_fraction)
+    labels, train_count = lots(np.flatnonzero(is_label), train_fraction, seed)
     validation_count = min(len(labels) - train_count, train_count // 10, MOST_REFERENCE_VALIDATION)
     held_out = labels[train_count - validation_count :]
     in_training = np.ones(len(is_label), bool)
@@ -61,6 +60,15 @@ def reference(offsets: NDArray[np.int64], train_fraction: float, seed: int) -> S
         test=_examples(offsets, np.sort(held_out[validation_count:])),
         in_training=in_training,
     )
+
+
+def lots(labels: NDArray[np.int64], train_fraction: float, seed: int) -> tuple[NDArray[np.int64], int]:
+    """The labels in the order drawn, and how many of them, from the first on, are the training share.
+
+    Rounded as the original rounds, not cut off: .29 of 100 labels are 29, which as a float are 28.999999999999996.
+    """
+    drawn = np.random.default_rng([seed, 1]).permutation(labels)
+    return drawn, round(len(drawn) * train_fraction)
 
 
 def _examples(offsets: NDArray[np.int64], labels: NDArray[np.int64]) -> Examples:

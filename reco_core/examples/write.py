@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,21 @@ FORMAT_VERSION = 1
 SUMMARY = "summary.json"
 
 
-def write_examples(config: JobConfig, interactions: Interactions, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def write_examples(
+    config: JobConfig,
+    interactions: Interactions,
+    folder: Path,
+    reporter: Reporter,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """Write what the log gives to `folder`, in one atomic step.
 
     With `examples.tfrecord` that is TFRecord files and their vocabularies, see `write_tfrecords`; without, what
     training would work on: `vocabulary/items.txt`, line n of which is the raw id of index n, and counts. `summary.json`
     stands beside either; nothing in the folder depends on clock, host or run.
+
+    Args:
+        should_stop: asked several times a second while TFRecords are written.
 
     Returns:
         The summary: `{format_version, data_hash, seed, options, rows, items, users, dropped_users, examples, tfrecord,
@@ -35,6 +44,7 @@ def write_examples(config: JobConfig, interactions: Interactions, folder: Path, 
     Raises:
         OutputExists: `folder` is there already and is not empty.
         ConfigInvalid, DatasetTooSmall: as `write_tfrecords` and `generate`.
+        Interrupted: `should_stop` said so; nothing is left behind.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputExists(f"{folder} is there already and not empty; name another folder for the examples")
@@ -43,7 +53,7 @@ def write_examples(config: JobConfig, interactions: Interactions, folder: Path, 
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        summary = _write(config, interactions, partial, reporter)
+        summary = _write(config, interactions, partial, reporter, should_stop)
         if folder.exists():
             folder.rmdir()
         partial.rename(folder)
@@ -53,9 +63,11 @@ def write_examples(config: JobConfig, interactions: Interactions, folder: Path, 
     return summary
 
 
-def _write(config: JobConfig, interactions: Interactions, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _write(
+    config: JobConfig, interactions: Interactions, folder: Path, reporter: Reporter, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
     if config.examples.tfrecord is not None:
-        records = write_tfrecords(config, interactions, folder, reporter)
+        records = write_tfrecords(config, interactions, folder, reporter, should_stop)
         found = {
             "users": records.pop("users"),
             "dropped_users": records.pop("dropped_users"),
@@ -105,6 +117,5 @@ def _vocabulary_and_counts(config: JobConfig, interactions: Interactions, folder
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    # a value may hold line breaks, and line n is the value of index n
-    text = "".join(" ".join(line.split()) + "\n" for line in lines)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    # line n is the value of index n: neither ids nor values hold line breaks, see `datasets`
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

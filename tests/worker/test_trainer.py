@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,27 @@ def test_sigterm_ends_a_validation_as_interrupted(attempt):
     process.send_signal(signal.SIGTERM)
     status, _, _ = finish(process)
     assert status == 75
+
+
+@pytest.mark.parametrize("type_", ["train", "examples"])
+def test_sigterm_ends_the_writing_of_tfrecords_within_seconds(attempt, type_):
+    config = {"examples": {"max_history_length": 200, "tfrecord": {"max_genre_length": 500}}}
+    folder = attempt({"type": type_, "config": config, "data_hash": "of no dataset"})
+    rows = [f"{n % 900},{n * 7919 % 1999 + 1},{n}" for n in range(200_000)]
+    log = folder / "log.csv"
+    log.write_text("\n".join(["user,item,timestamp", *rows]))
+    datasets.store(datasets.load(log, datasets.DatasetSpec()), folder / "inputs" / "dataset")
+    process = start(folder)
+    assert process.stdout is not None
+    assert any(json.loads(line)["event"] == "progress" for line in process.stdout)  # of several seconds the first
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    status, messages, _ = finish(process)
+    assert status == 75
+    assert time.monotonic() - began < 5
+    assert not any(message["event"] in ("result", "error") for message in messages)
+    if type_ == "train":
+        assert not list((folder / "outputs").glob("examples*"))
 
 
 def test_a_trainer_gets_no_credentials():

@@ -140,7 +140,7 @@ def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
 
 def _reference(config: JobConfig, labels: int, fresh: int) -> tuple[int, int, int]:
     """Training, validation and test examples of the protocol `reference`, of which `fresh` labels are first ones."""
-    train = int(labels * config.examples.train_data_fraction)
+    train = round(labels * config.examples.train_data_fraction)
     validation = min(labels - train, train // 10, MOST_REFERENCE_VALIDATION)
     # validation is taken out of the training share; of that, labels seen before are left out
     return round((train - validation) * fresh / labels) if labels else 0, validation, labels - train

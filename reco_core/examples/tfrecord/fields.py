@@ -38,11 +38,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Field:
-    """A feature of the examples: its name, its kind, and which bytes of the pool its values are."""
+    """A feature of the examples: its name, its kind, which bytes of the pool its values are, and how many at most."""
 
     key: str
     kind: Literal["bytes", "float", "int64"]
     content: Callable[[Window], Sequence[Piece]]
+    most_bytes: int
 
     @property
     def layers(self) -> tuple[bytes, ...]:

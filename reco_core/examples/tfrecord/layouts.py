@@ -16,6 +16,7 @@ from reco_core.examples.tfrecord.pool import Piece, PoolBuilder, Stream, encoded
 from reco_core.examples.tfrecord.tables import UNKNOWN, ItemFacts
 
 _FLOAT = 4  # bytes
+_INT = 10  # bytes of the longest int64
 
 
 def original(
@@ -39,11 +40,11 @@ def original(
     years = pool.add_stream(varints(facts.years), codes)
     stars = pool.add_floats(ratings if ratings is not None else np.zeros(len(codes), np.float32))
     return [
-        Field("context_movie_genre", "bytes", _genres(pool, facts, codes, genres)),
-        Field("context_movie_id", "int64", _padded(ids, zeros, context, 1)),
-        Field("context_movie_rating", "float", _padded(stars, zeros, context, _FLOAT)),
-        Field("context_movie_year", "int64", _padded(years, zeros, context, 1)),
-        Field("label_movie_id", "int64", lambda window: [ids.piece(window.ends, window.ends + 1)]),
+        Field("context_movie_genre", "bytes", *_genres(pool, facts, codes, genres)),
+        Field("context_movie_id", "int64", _padded(ids, zeros, context, 1), _INT * context),
+        Field("context_movie_rating", "float", _padded(stars, zeros, context, _FLOAT), _FLOAT * context),
+        Field("context_movie_year", "int64", _padded(years, zeros, context, 1), _INT * context),
+        Field("label_movie_id", "int64", lambda window: [ids.piece(window.ends, window.ends + 1)], _INT),
     ]
 
 
@@ -52,8 +53,8 @@ def original_2020(pool: PoolBuilder, facts: ItemFacts, codes: NDArray[np.int32],
     zeros = pool.add(np.zeros(context, np.uint8))
     ids = pool.add_stream(varints(facts.ids), codes)
     return [
-        Field("context", "int64", _padded(ids, zeros, context, 1)),
-        Field("label", "int64", lambda window: [ids.piece(window.ends, window.ends + 1)]),
+        Field("context", "int64", _padded(ids, zeros, context, 1), _INT * context),
+        Field("label", "int64", lambda window: [ids.piece(window.ends, window.ends + 1)], _INT),
     ]
 
 
@@ -70,8 +71,8 @@ def _padded(values: Stream, zeros: int, context: int, width: int) -> Callable[[W
 
 def _genres(
     pool: PoolBuilder, facts: ItemFacts, codes: NDArray[np.int32], most: int
-) -> Callable[[Window], Sequence[Piece]]:
-    """All genres of the context one after the other: the first `most`, or as many `UNK` as are missing."""
+) -> tuple[Callable[[Window], Sequence[Piece]], int]:
+    """All genres of the context one after the other, the first `most`, or as many `UNK` as are missing; most bytes."""
     names = sorted({genre for row in facts.genres for genre in row})
     entry = {name: encoded_bytes(name) for name in names}
     counts = np.fromiter(map(len, facts.genres), np.int64, len(facts.genres))
@@ -88,4 +89,4 @@ def _genres(
         taken = Piece(values.base + begins, entries.bounds[first + kept] - begins)
         return [taken, Piece(np.full(len(window), padding, np.int64), (most - kept) * len(unknown))]
 
-    return content
+    return content, most * max([len(unknown), *map(len, entry.values())])

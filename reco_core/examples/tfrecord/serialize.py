@@ -10,20 +10,27 @@ from numpy.typing import NDArray
 from reco_core.examples.tfrecord.fields import EXAMPLE, Field, Window, headers, side_by_side
 from reco_core.examples.tfrecord.pool import Piece, PoolBuilder, Runs, ranges
 
-BLOCK = 4096  # examples; the bytes of a block fit into the cache
+BLOCK = 4096  # examples at most; of the usual few hundred bytes each, which then fit into the cache
+_BLOCK_BYTES = 1 << 23  # of a block's messages at most; what is worked out beside them takes some fifteen times as much
 _MOST_HEADER = 64 + 4 * 5  # names of features are shorter than 50 letters; four lengths of at most five bytes
 
 
 class Serializer:
-    """Writes examples from a pool, whose scratch at `base` takes the headers of a block."""
+    """Writes examples from a pool, a scratch in which takes the headers of a block.
+
+    Attributes:
+        block: how many examples it takes at once, so that memory doesn't grow with their length.
+    """
 
     def __init__(self, pool: PoolBuilder, fields: Sequence[Field]) -> None:
         self._fields = fields
-        self._scratch = pool.reserve(BLOCK * (len(fields) + 1) * _MOST_HEADER)
+        largest = sum(field.most_bytes + _MOST_HEADER for field in fields) + _MOST_HEADER
+        self.block = max(1, min(BLOCK, _BLOCK_BYTES // largest))
+        self._scratch = pool.reserve(self.block * (len(fields) + 1) * _MOST_HEADER)
         self._pool = pool.build()
 
     def messages(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """At most `BLOCK` examples: their bytes one after the other, and how many each has."""
+        """At most `block` examples: their bytes one after the other, and how many each has."""
         pieces: list[Piece] = []
         total = np.zeros(len(window), np.int64)
         free = self._scratch

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from reco_core.datasets import feature_columns
 from reco_core.datasets.types import Interactions, ItemTable
 from reco_core.errors import ConfigInvalid, FieldError
+from reco_core.examples import feature_tables
 
 PAD_ID = 0
-UNKNOWN = "UNK"
+UNKNOWN = feature_tables.UNKNOWN
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _YEAR = re.compile(r"\(([0-9]{4})\)")
 _POINTER = "/examples/tfrecord"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from reco_core.config import JobConfig, TfrecordConfig
 from reco_core.datasets.types import Interactions
-from reco_core.errors import DatasetTooSmall
+from reco_core.errors import DatasetTooSmall, Interrupted
+from reco_core.examples.split import lots
 from reco_core.examples.tfrecord import layouts
 from reco_core.examples.tfrecord.fields import Window
 from reco_core.examples.tfrecord.framing import frame
 from reco_core.examples.tfrecord.pool import PoolBuilder
-from reco_core.examples.tfrecord.serialize import BLOCK, Serializer
+from reco_core.examples.tfrecord.serialize import Serializer
 from reco_core.examples.tfrecord.tables import item_facts
 from reco_core.examples.tfrecord.vocabularies import write_vocabularies
 from reco_core.examples.timelines import build_timelines
@@ -53,12 +54,21 @@ class _Pairs:
     test: NDArray[np.int64]
 
 
-def write_tfrecords(config: JobConfig, interactions: Interactions, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def write_tfrecords(
+    config: JobConfig,
+    interactions: Interactions,
+    folder: Path,
+    reporter: Reporter,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """Write the TFRecord files, and the vocabularies if wanted, to `folder`, which is made.
 
     Every user with at least `examples.min_timeline_length` interactions gives an example for each of them but the
     first, whatever the protocol; interactions below `examples.min_rating` are as if they weren't there. Same config and
     log, same bytes.
+
+    Args:
+        should_stop: asked before each block of some thousand examples.
 
     Returns:
         `{layout, context_length, genre_length, examples: {train, test}, users, dropped_users, files: [{path, examples,
@@ -67,6 +77,7 @@ def write_tfrecords(config: JobConfig, interactions: Interactions, folder: Path,
     Raises:
         ConfigInvalid: item ids that TFRecords can't hold.
         DatasetTooSmall: no example is left.
+        Interrupted: `should_stop` said so; what was written so far is no good.
     """
     settings = config.examples.tfrecord or TfrecordConfig()
     facts = item_facts(interactions)
@@ -79,7 +90,8 @@ def write_tfrecords(config: JobConfig, interactions: Interactions, folder: Path,
         fields = layouts.original(pool, facts, columns.codes, columns.ratings, context, settings.max_genre_length)
     else:
         fields = layouts.original_2020(pool, facts, columns.codes, context)
-    writer = _Writer(Serializer(pool, fields), columns.offsets, context, reporter, len(pairs.train) + len(pairs.test))
+    total = len(pairs.train) + len(pairs.test)
+    writer = _Writer(Serializer(pool, fields), columns.offsets, context, reporter, total, should_stop)
     files = [
         *writer.write(folder / TRAIN_FILE, pairs.train, settings.shards),
         *writer.write(folder / TEST_FILE, pairs.test, settings.shards),
@@ -121,8 +133,7 @@ def _split(config: JobConfig, settings: TfrecordConfig, offsets: NDArray[np.int6
         is_label[test] = False
         return _Pairs(np.flatnonzero(is_label), test)
     # the same lots as the protocol `reference` draws
-    labels = np.random.default_rng([config.seed, 1]).permutation(np.flatnonzero(is_label))
-    train = round(len(labels) * config.examples.train_data_fraction)
+    labels, train = lots(np.flatnonzero(is_label), config.examples.train_data_fraction, config.seed)
     return _Pairs(labels[:train], labels[train:])
 
 
@@ -135,9 +146,16 @@ def _counts(interactions: Interactions, min_rating: float | None) -> NDArray[np.
 
 class _Writer:
     def __init__(
-        self, serializer: Serializer, offsets: NDArray[np.int64], context: int, reporter: Reporter, total: int
+        self,
+        serializer: Serializer,
+        offsets: NDArray[np.int64],
+        context: int,
+        reporter: Reporter,
+        total: int,
+        should_stop: Callable[[], bool],
     ) -> None:
         self._serializer, self._offsets, self._context = serializer, offsets, context
+        self._should_stop = should_stop
         self._reporter, self._total, self._done = reporter, total, 0
         self._began = self._said = time.monotonic()
 
@@ -147,7 +165,9 @@ class _Writer:
         for name, part in zip(shard_names(path.name, shards), np.array_split(labels, shards), strict=True):
             file = path.with_name(name)
             with file.open("wb") as stream:
-                for block in _blocks(part):
+                for block in _blocks(part, self._serializer.block):
+                    if self._should_stop():
+                        raise Interrupted("stopped while examples were written; none of them are kept")
                     stream.write(self._records(block).data)
                     self._report(len(block))
             written.append({"path": name, "examples": len(part), "bytes": file.stat().st_size})
@@ -167,6 +187,6 @@ class _Writer:
         self._reporter.progress(self._done, self._total, "examples", left)
 
 
-def _blocks(labels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    for begin in range(0, len(labels), BLOCK):
-        yield labels[begin : begin + BLOCK]
+def _blocks(labels: NDArray[np.int64], block: int) -> Iterator[NDArray[np.int64]]:
+    for begin in range(0, len(labels), block):
+        yield labels[begin : begin + block]

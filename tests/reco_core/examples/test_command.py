@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-def started(data: Path, out: Path, config: Path) -> subprocess.Popen[str]:
+def started(data: Path, out: Path, config: Path, command: str = "examples") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "reco_core", "examples", "--data", data, "--out", out, "--config", config],
+        [sys.executable, "-m", "reco_core", command, "--data", data, "--out", out, "--config", config],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -43,21 +44,26 @@ def test_events_tell_of_phases_progress_and_the_folder(reference_log, config, tm
     assert events[-1] == {"event": "result", "path": str(tmp_path / "set")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_in_between_it_leaves_nothing(config, tmp_path, number):
+@pytest.mark.parametrize(
+    ("command", "number"), [("examples", signal.SIGTERM), ("examples", signal.SIGINT), ("run", signal.SIGTERM)]
+)
+def test_stopped_in_between_it_leaves_nothing(config, tmp_path, command, number):
     random = np.random.default_rng(0)
     rows = {"user": random.integers(0, 900, 200_000), "item": random.integers(1, 2000, 200_000)}
     log = tmp_path / "log.csv"
     pl.DataFrame({**rows, "timestamp": np.arange(200_000)}).write_csv(log)
-    process = started(log, tmp_path / "set", config)
+    process = started(log, tmp_path / "set", config, command)
     for line in process.stdout:
         if json.loads(line)["event"] == "progress":  # the first after half a second of several
             process.send_signal(number)
             break
+    began = time.monotonic()
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
+    assert time.monotonic() - began < 5
     assert '"result"' not in output
-    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "log.csv"}
+    assert {path.name for path in tmp_path.iterdir()} - {"set.work"} == {"config.json", "log.csv"}
+    assert list(tmp_path.glob("set.work/*")) == []
 
 
 @pytest.mark.slow

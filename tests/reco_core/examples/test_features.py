@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from reco_core import bundled_features, datasets
+from reco_core.bundled_features import BundledFeature
 from reco_core.config import FeaturesConfig, load
+from reco_core.datasets import DatasetSpec
 from reco_core.datasets.types import Interactions, ItemTable
 from reco_core.errors import ConfigInvalid
 from reco_core.examples import ExampleSet, FeatureTable, feature_windows, generate, resolve
@@ -296,3 +299,59 @@ def test_lengths_that_disagree_are_refused(log):
         made_of(log, {"global_groups": [{"features": features}]})
     with pytest.raises(ConfigInvalid, match="one value per interaction or user"):
         made_of(log, {"history": [{"type": "float", "name": "hour", "length": 2}]})
+
+
+# --- values and the files that hold them ---
+
+
+def folder_of(tmp_path, table: str, items: int = 12) -> Interactions:
+    """What is read of a folder: a log of twelve users, and `table` as items.csv."""
+    rows = ["user_id,item_id,timestamp"]
+    for user in range(12):
+        rows += [
+            f"u{user},{item + 1},{time}" for time, item in enumerate(np.random.default_rng(user).permutation(items))
+        ]
+    (tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "items.csv").write_text(table, encoding="utf-8", newline="")
+    return datasets.load(tmp_path, DatasetSpec())
+
+
+def test_data_and_vocabulary_files_agree_whatever_blanks_values_hold(tmp_path):
+    names = ["Ana  B", "Ana B", "Ana\u00a0B", "宮崎\u3000駿", '"two\nlines"', "tab\there", "\u2028Kö\u2009ln\u00a0"]
+    table = "item_id,title,director,cast\n"
+    table += "".join(f"{k + 1},T{k},{names[k % 7]},{names[k % 3]}|x  {k % 4}\n" for k in range(12))
+    log = folder_of(tmp_path, table)
+    features = [{"type": "string", "name": "director"}, {"type": "string", "name": "cast", "length": 2}]
+    config = load({"features": {"history": features}})
+    first = generate(config, log).timelines.features
+    assert set(first["director"].vocabulary[2:]) == {"Ana B", "宮崎 駿", "two lines", "tab here", "Kö ln"}
+    (tmp_path / "vocabulary").mkdir()
+    bundled_features.write_vocabularies(tmp_path / "vocabulary", first)
+    known = bundled_features.read_features(tmp_path, {"features": bundled_features.describe(first)})
+    again = generate(config, log, known).timelines.features
+    for name, table in first.items():
+        assert known[name].vocabulary == again[name].vocabulary == table.vocabulary
+        assert np.array_equal(again[name].values, table.values)
+        assert 1 not in table.values
+
+
+def test_of_a_word_that_a_vocabulary_holds_twice_the_first_counts(log):
+    config = load({"features": {"global_groups": [{"features": [{"type": "string", "name": "city"}]}]}})
+    known = BundledFeature(
+        "city", "category", "user", "aligned", 1, 0, ("<pad>", "<oov>", "x", "Bonn", "Bonn"), 0.0, 1.0
+    )
+    table = generate(config, log, {"city": known}).timelines.features["city"]
+    assert (table.values.tolist(), table.table_rows) == ([3, 0], 5)
+    nothing = replace(known, vocabulary=("<pad>", "<oov>"))
+    assert generate(config, log, {"city": nothing}).timelines.features["city"].values.tolist() == [1, 0]
+
+
+def test_in_flat_texts_unk_is_no_value(tmp_path):
+    log = folder_of(
+        tmp_path, "item_id,title,genres\n" + "".join(f"{k + 1},T,{'UNK|Noir' if k % 2 else 'UNK'}\n" for k in range(12))
+    )
+    genres = {"type": "string", "name": "genres", "length": 4}
+    flat = only(log, {**genres, "layout": "flat"})
+    assert flat.vocabulary == ("<pad>", "<oov>", "Noir")
+    assert flat.values.tolist() == [2] * 6
+    assert only(log, genres).vocabulary == ("<pad>", "<oov>", "UNK", "Noir")

@@ -30,7 +30,7 @@ configs = st.fixed_dictionaries(
             {
                 "min_timeline_length": st.integers(3, 8),
                 "min_rating": st.sampled_from([None, 0.0, 1.0, 2.0, 2.5, 3.3, 4.5, 5.0]),
-                "train_data_fraction": st.sampled_from([0.5, 0.8, 0.9]),
+                "train_data_fraction": st.sampled_from([0.29, 0.5, 0.57, 0.8, 0.9]),
             }
         ),
         "evaluation": st.fixed_dictionaries({"protocol": st.sampled_from(["leave_one_out", "reference"])}),

@@ -9,7 +9,7 @@ import pytest
 
 from reco_core import datasets
 from reco_core.config import load
-from reco_core.errors import ConfigInvalid, DatasetTooSmall, OutputExists
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, Interrupted, OutputExists
 from reco_core.examples import write_examples
 from reco_core.progress import SilentReporter
 
@@ -83,4 +83,10 @@ def test_failure_leaves_nothing_behind(make_sequences, tmp_path):
         written(RECORDS, log, tmp_path / "set")
     with pytest.raises(DatasetTooSmall):
         written({"examples": {"min_timeline_length": 9}}, log, tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asked_to_stop_it_leaves_nothing_behind(interactions, tmp_path):
+    with pytest.raises(Interrupted):
+        write_examples(load(RECORDS), interactions, tmp_path / "set", SilentReporter(), lambda: True)
     assert list(tmp_path.iterdir()) == []

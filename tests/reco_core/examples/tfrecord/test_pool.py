@@ -75,7 +75,7 @@ def test_offsets_beyond_four_bytes_are_kept_in_eight():
 
 @given(st.lists(st.integers(0, 2**22), min_size=1, max_size=10), st.sampled_from(["bytes", "float", "int64"]))
 def test_headers_nest_messages(lengths, kind):
-    found, whole = headers(np.array(lengths), Field("näme", kind, lambda _: []).layers)
+    found, whole = headers(np.array(lengths), Field("näme", kind, lambda _: [], 0).layers)
     tag = {"bytes": b"\x0a", "float": b"\x12", "int64": b"\x1a"}[kind]
     for number, length in enumerate(lengths):
         head = b"\x0a" + varint(length) if kind != "bytes" else b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+import tracemalloc
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 
 from reco_core.config import load
 from reco_core.datasets.types import ItemTable
-from reco_core.errors import ConfigInvalid, DatasetTooSmall
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, Interrupted
+from reco_core.examples import generate
 from reco_core.examples.tfrecord import serialize, write_tfrecords
 from reco_core.progress import SilentReporter
 
@@ -106,7 +108,7 @@ def test_examples_are_those_of_a_plain_loop(make_log, read_examples, given_rows,
     earlier, last = expected(given_rows, options)
     log = named_log(make_log, given_rows)
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reco_core.examples.tfrecord.write.BLOCK", block)
+        patch.setattr("reco_core.examples.tfrecord.serialize.BLOCK", block)
         folder = Path(name)
         if not earlier and not last:
             with pytest.raises(DatasetTooSmall, match="lower examples"):
@@ -234,3 +236,71 @@ def test_many_blocks_and_the_most_genres_fit_the_room_for_headers(make_log, read
     by_label = Counter((tuple(e["context_movie_id"]), e["label_movie_id"][0]) for e in found)
     pairs = Counter((tuple(map(int, items[at - 3 : at])), int(items[at])) for at in range(3, len(items)))
     assert sum((by_label - pairs).values()) <= 3  # those of the first three places have padding
+
+
+def long_genres(make_log, count: int):
+    """One user who goes along `count` places; ten genres of 40 letters an item."""
+    names = tuple(f"genre {n:02d} " + "x" * 31 for n in range(10))
+    items = np.random.default_rng(1).integers(1, 90, count)
+    attributes = {str(item): names for item in range(1, 90)}
+    return make_log([("u", str(item), time, 5.0) for time, item in enumerate(items)], attributes=attributes)
+
+
+def test_how_many_examples_a_block_has_changes_no_byte(make_log, tmp_path, monkeypatch):
+    log = long_genres(make_log, 700)
+    config = load({"examples": {"max_history_length": 9, "tfrecord": {"max_genre_length": 80, "shards": 2}}})
+    for name, most in (("a", serialize.BLOCK), ("b", 1), ("c", 97)):
+        monkeypatch.setattr(serialize, "BLOCK", most)
+        write_tfrecords(config, log, tmp_path / name, SilentReporter())
+    files = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    assert len(files["train_movielens_1m.tfrecord-00000-of-00002"]) > 300 * 80 * 40
+    for other in ("b", "c"):
+        assert {path.name: path.read_bytes() for path in (tmp_path / other).iterdir()} == files
+
+
+def test_longer_examples_take_no_more_memory(make_log, tmp_path):
+    log = long_genres(make_log, 1500)
+    peaks, sizes = [], []
+    for genres in (100, 1600):
+        config = load({"examples": {"max_history_length": 200, "tfrecord": {"max_genre_length": genres}}})
+        tracemalloc.start()
+        write_tfrecords(config, log, tmp_path / str(genres), SilentReporter())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        sizes.append((tmp_path / str(genres) / TRAIN).stat().st_size)
+    assert sizes[1] > 10 * sizes[0]  # 7 MB, which is a block, and 88 MB
+    assert peaks[1] < 2 * peaks[0]
+
+
+def test_asked_to_stop_it_stops_before_the_next_block(make_log, tmp_path, monkeypatch):
+    monkeypatch.setattr(serialize, "BLOCK", 10)
+    log = long_genres(make_log, 200)
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) == 4
+
+    with pytest.raises(Interrupted):
+        write_tfrecords(load({"examples": {"tfrecord": True}}), log, tmp_path, SilentReporter(), should_stop)
+    assert len(asked) == 4
+    monkeypatch.setattr(serialize, "BLOCK", 30)
+    (tmp_path / "three").mkdir()
+    write_tfrecords(load({"examples": {"tfrecord": True}}), log, tmp_path / "three", SilentReporter())
+    assert (tmp_path / "three" / TRAIN).read_bytes().startswith((tmp_path / TRAIN).read_bytes())
+
+
+@pytest.mark.parametrize("fraction", [0.29, 0.57, 0.9])
+def test_the_same_lots_as_the_protocol_reference_draws(make_sequences, read_examples, tmp_path, fraction):
+    # as floats, 100 * .29 and 100 * .57 lie below 29 and 57
+    log = make_sequences("; ".join(f"u{n}: " + " ".join(f"{n + step}" for step in range(1, 12)) for n in range(10)))
+    options = {"train_data_fraction": fraction, "tfrecord": True}
+    drawn = generate(load({"examples": options, "evaluation": {"protocol": "reference"}, "repeats": True}), log)
+    write_tfrecords(load({"examples": options}), log, tmp_path, SilentReporter())
+    # user n goes n + 1, n + 2, ... and contexts reach back to the first item: where a label stands follows from its id
+    found = [
+        11 * (example["context_movie_id"][0] - 1) + example["label_movie_id"][0] - example["context_movie_id"][0]
+        for example in read_examples(tmp_path / TEST)
+    ]
+    assert sorted(found) == drawn.test.labels.tolist()
+    assert len(drawn.train) + len(drawn.validation) == round(100 * fraction)
