@@ -18,6 +18,8 @@ from reco_core.examples.timelines import RawTimelines
 from reco_core.examples.types import FeatureTable
 
 PAD, OOV = "<pad>", "<oov>"
+# What the original fills lists of text up with: to its app it is the same as nothing.
+UNKNOWN = "UNK"
 
 
 class Fitted(Protocol):
@@ -88,6 +90,12 @@ def taken(table: FeatureTable, rows: NDArray[np.integer]) -> FeatureTable:
     return replace(table, values=table.values[positions], offsets=offsets)
 
 
+def trained_users(raw: RawTimelines, in_training: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[timelines] whether anything of the user may be learned from."""
+    counts: NDArray[np.int64] = np.add.reduceat(in_training, raw.offsets[:-1], dtype=np.int64)  # no timeline is empty
+    return counts > 0
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Which row of the column stands in each row of the table (-1: none), and which of them may be learned from."""
@@ -97,8 +105,7 @@ class _Rows:
 
 
 def _users(raw: RawTimelines, in_training: NDArray[np.bool_]) -> _Rows:
-    trained = np.add.reduceat(in_training, raw.offsets[:-1], dtype=np.int64) > 0  # no timeline is empty
-    return _Rows(raw.users, trained)
+    return _Rows(raw.users, trained_users(raw, in_training))
 
 
 def _items(index: NDArray[np.int32], items: int) -> _Rows:
@@ -152,16 +159,19 @@ def _encode(
     if isinstance(feature, IntFeature) and not feature.vocabulary:
         size = feature.vocabulary_size or 0  # the config requires one
         if flat or length > 1:
-            column = _without_zeros(column)
+            column = _without(column, 0)  # where values are indices themselves, 0 means missing
         values = _values(column, rows, several=flat or length > 1)
         inside = (values.flat >= 0) & (values.flat < size)
         codes = values.flat.set(~inside, size).fill_null(0).cast(pl.Int32)
         vocabulary, table_rows = None, size + 1
     else:
-        values = _values(column if isinstance(feature, IntFeature) else _texts(column), rows, flat or length > 1)
+        if not isinstance(feature, IntFeature):
+            column = _without(_texts(column), UNKNOWN) if flat else _texts(column)
+        values = _values(column, rows, flat or length > 1)
         words = _vocabulary(feature, values, known, pointer)
         places = pl.int_range(2, len(words) + 2, dtype=pl.Int32, eager=True)
-        found = values.flat.replace_strict(words, places, default=1, return_dtype=pl.Int32)
+        first = words.is_first_distinct()  # a vocabulary that was read may hold a word twice
+        found = values.flat.replace_strict(words.filter(first), places.filter(first), default=1, return_dtype=pl.Int32)
         codes = found.set(values.flat.is_null(), 0)
         vocabulary = (PAD, OOV, *words.cast(pl.String).to_list())
         table_rows = len(vocabulary)
@@ -177,11 +187,11 @@ def _encode(
     )
 
 
-def _without_zeros(column: pl.Series) -> pl.Series:
-    """0 means missing where values are indices themselves."""
+def _without(column: pl.Series, value: int | str) -> pl.Series:
+    """`value` counts as missing."""
     if isinstance(column.dtype, pl.List):
-        return column.list.eval(pl.element().filter(pl.element() != 0))
-    return column.set(column == 0, None)
+        return column.list.eval(pl.element().filter(pl.element() != value))
+    return column.set(column == value, None)
 
 
 def _texts(column: pl.Series) -> pl.Series:

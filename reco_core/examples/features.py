@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from reco_core.config import (
     ActivityGroup,
@@ -29,18 +31,23 @@ _Group = TypeVar("_Group", ActivityGroup, GlobalGroup)
 
 
 def resolve(
-    features: FeaturesConfig, interactions: Interactions, *, item_attribute: str | None = "auto"
+    features: FeaturesConfig,
+    interactions: Interactions,
+    *,
+    item_attribute: str | None = "auto",
+    learnable: Mapping[Scope, NDArray[np.integer]] | None = None,
 ) -> FeaturesConfig:
     """`features` with every choice made for this dataset: names of columns, lengths, and what `automatic` stands for.
 
     Args:
         item_attribute: `model.item_attribute`; `automatic` leaves out what the item embedding holds already.
+        learnable: which rows of a scope's columns may be learned from, if not all; `automatic` judges by these.
 
     Raises:
         ConfigInvalid: a column that the data lack, one of the wrong type, or one without a value.
     """
     if features.automatic:
-        features = _automatic(interactions, item_attribute)
+        features = _automatic(interactions, item_attribute, learnable or {})
     if not any(True for _ in features.every()):
         return features
     return FeaturesConfig(
@@ -153,14 +160,19 @@ def _longest(found: pl.Series) -> int:
     return min(MOST_LIST_VALUES, max(1, int(longest) if isinstance(longest, int) else 1))
 
 
-def _automatic(interactions: Interactions, item_attribute: str | None) -> FeaturesConfig:
+def _automatic(
+    interactions: Interactions, item_attribute: str | None, learnable: Mapping[Scope, NDArray[np.integer]]
+) -> FeaturesConfig:
+    def chosen(scope: Scope, name: str) -> Feature | None:
+        return _chosen(interactions, scope, name, taken, learnable.get(scope))
+
     there = available(interactions)
     table = interactions.item_table
     folded = table.attribute_name if table is not None and item_attribute is not None else None
     taken: set[str] = set()
-    history = [_chosen(interactions, "interaction", RATING, taken)] if RATING in there["interaction"] else []
-    history += [_chosen(interactions, "item", name, taken) for name in there["item"] if name != folded]
-    users = [_chosen(interactions, "user", name, taken) for name in there["user"]]
+    history = [chosen("interaction", RATING)] if RATING in there["interaction"] else []
+    history += [chosen("item", name) for name in there["item"] if name != folded]
+    users = [chosen("user", name) for name in there["user"]]
     of_users = tuple(feature for feature in users if feature is not None)[:_MOST_FEATURES]
     return FeaturesConfig(
         history=tuple(feature for feature in history if feature is not None)[:_MOST_FEATURES],
@@ -168,14 +180,18 @@ def _automatic(interactions: Interactions, item_attribute: str | None) -> Featur
     )
 
 
-def _chosen(interactions: Interactions, scope: Scope, name: str, taken: set[str]) -> Feature | None:
+def _chosen(
+    interactions: Interactions, scope: Scope, name: str, taken: set[str], rows: NDArray[np.integer] | None
+) -> Feature | None:
     """The feature for a column, by its type; None for one that says nothing, or names each row."""
     found = column(interactions, scope, name)
     if found is None:
         return None
-    values = found.drop_nulls()
+    values = (found if rows is None else found.gather(rows)).drop_nulls()
     if isinstance(found.dtype, pl.List):
         values = values.list.drop_nulls().explode().drop_nulls()
+    if values.dtype == pl.Float64:
+        values = values.filter(values.cast(pl.Float32).is_finite())  # as the model reads them
     different = values.n_unique()
     if different < 2:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
 from reco_core.errors import DatasetTooSmall
-from reco_core.examples.feature_tables import Fitted, encode
+from reco_core.examples.feature_tables import Fitted, encode, trained_users
 from reco_core.examples.features import resolve
 from reco_core.examples.split import SplitResult, leave_one_out, reference
 from reco_core.examples.timelines import RawTimelines, build_timelines, first_occurrences
@@ -27,10 +27,18 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
         DatasetTooSmall: nothing is left to train or to evaluate on.
         ConfigInvalid: a feature's column is missing, of another type, or holds nothing to learn from.
     """
-    features = resolve(config.features, interactions, item_attribute=config.model.item_attribute)
     raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
     split = _split(config, raw)
+    features = resolve(
+        config.features,
+        interactions,
+        item_attribute=config.model.item_attribute,
+        learnable={
+            "user": raw.users[trained_users(raw, split.in_training)],
+            "interaction": raw.rows[split.in_training],
+        },
+    )
     train = split.train
     if not config.repeats:
         # an item seen before is never recommended again, so there is nothing to learn from it as a label

@@ -245,6 +245,23 @@ def test_automatic_types_by_what_a_column_holds(log):
     ]
 
 
+def test_automatic_leaves_out_what_only_users_without_training_data_have(make_log):
+    # six of ten users are too short to take part, and only they say whether they are members
+    walks = {f"u{n}": "abcde" if n < 4 else "ab" for n in range(10)}
+    made = make_log([(user, item, time, 3.0) for user, items in walks.items() for time, item in enumerate(items)])
+    members = [None] * 4 + ["y", "n"] * 3
+    ages = [30, 40] * 5
+    late = replace(
+        made,
+        row_features=pl.DataFrame({"shelf": [None if user < 4 else "xy"[user % 2] for user in made.users]}),
+        user_features=pl.DataFrame({"member": members, "age": ages, "far": [1e300, 2e300] * 5}),
+    )
+    found = made_of(late, {"automatic": True})
+    assert [feature.name for feature in found.features.every()] == ["age"]
+    with pytest.raises(ConfigInvalid, match="'member' holds no value in the training data"):
+        only(late, {"type": "string", "name": "member"}, user=True)
+
+
 def test_automatic_without_further_columns_is_without_features(make_log):
     rows = [("u", item, time, 3.0) for time, item in enumerate("abcd")]
     assert resolve(FeaturesConfig(automatic=True), make_log(rows)) == FeaturesConfig()
@@ -341,9 +358,9 @@ def test_of_a_word_that_a_vocabulary_holds_twice_the_first_counts(log):
         "city", "category", "user", "aligned", 1, 0, ("<pad>", "<oov>", "x", "Bonn", "Bonn"), 0.0, 1.0
     )
     table = generate(config, log, {"city": known}).timelines.features["city"]
-    assert (table.values.tolist(), table.table_rows) == ([3, 0], 5)
+    assert (table.values.tolist(), table.table_rows) == ([0, 3], 5)
     nothing = replace(known, vocabulary=("<pad>", "<oov>"))
-    assert generate(config, log, {"city": nothing}).timelines.features["city"].values.tolist() == [1, 0]
+    assert generate(config, log, {"city": nothing}).timelines.features["city"].values.tolist() == [0, 1]
 
 
 def test_in_flat_texts_unk_is_no_value(tmp_path):
