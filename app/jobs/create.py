@@ -73,19 +73,23 @@ def check(services: Services, principal: Principal, wanted: JobRequest) -> Order
         return _check(services, principal, wanted)
     converted = wanted.model_copy(update={"config": dict(conversion.config), "original": None})
     try:
-        return replace(_check(services, principal, converted), conversion=conversion)
+        layout = originals.tfrecord_layout(wanted)
+        return replace(_check(services, principal, converted, layout), conversion=conversion)
     except Problem as problem:
         raise originals.placed(problem, conversion) from None
 
 
-def _check(services: Services, principal: Principal, wanted: JobRequest) -> Order:
+def _check(
+    services: Services, principal: Principal, wanted: JobRequest, layout: originals.Layout = "original"
+) -> Order:
+    """`layout`: of TFRecords, where they are wanted and nothing says how."""
     require_fields(wanted)
     if wanted.model is not None:
         _check_name(wanted.model)
     base = find_base(services, principal, wanted)
     config = read_config(wanted) if base is None else changed_config(base, wanted.config or {}, wanted.type)
     if wanted.type == "examples":
-        config = _with_tfrecords(config, wanted)
+        config = _with_tfrecords(config, wanted, layout)
     if wanted.dataset_id is not None:
         dataset = _usable_dataset(services, principal, wanted.dataset_id)
     else:
@@ -190,12 +194,12 @@ def _model_name(wanted: JobRequest, base: Base | None, dataset: Dataset) -> str 
     return None
 
 
-def _with_tfrecords(config: JobConfig, wanted: JobRequest) -> JobConfig:
+def _with_tfrecords(config: JobConfig, wanted: JobRequest, layout: originals.Layout) -> JobConfig:
     """The config of a job that is there to write them: with all defaults, where the request doesn't say how."""
     given = (wanted.config or {}).get("examples")
     if config.examples.tfrecord is not None or (isinstance(given, Mapping) and "tfrecord" in given):
         return config
-    examples = config.examples.model_copy(update={"tfrecord": TfrecordConfig()})
+    examples = config.examples.model_copy(update={"tfrecord": TfrecordConfig(layout=layout)})
     return config.model_copy(update={"examples": examples})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ EVENT = "job.config_converted"
 """The event with the changes, of jobs that were ordered with such a config."""
 _TYPES = ("train", "examples")
 
+Layout = Literal["original", "original_2020"]
 FlagName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 FlagText = Annotated[str, StringConstraints(max_length=4096)]
 FlagValue = FlagText | bool | int | float | list[int]
@@ -120,6 +121,12 @@ def read(wanted: JobRequest) -> Conversion | None:
             detail = f"`original` is a whole config; give it or `{name}`, not both"
             raise Problem("validation_failed", detail, errors=[Fault(f"/{name}", "contradiction", detail)])
     return convert(wanted.original, "/original")
+
+
+def tfrecord_layout(wanted: JobRequest) -> Layout:
+    """The layout that the original of the request's config had: its older kind is of the example of 2020."""
+    older = wanted.original is not None and wanted.original.sample_config is not None
+    return "original_2020" if older else "original"
 
 
 def place(pointer: str, conversion: Conversion | None) -> str:

@@ -79,13 +79,8 @@ def put_tfrecords(draft: Draft, given: Given, layout: str, genres: int | None = 
     )
 
 
-def put_evaluation(draft: Draft, given: Given, top_k: list[int] | None, predictions: int | None) -> None:
-    """Cut-offs, protocol, and how many predictions the file gives.
-
-    Args:
-        top_k: `eval_top_k` of the document, where no flag says it.
-        predictions: `num_predictions` where no flag says it: the document's or the launcher's default.
-    """
+def put_random_split(draft: Draft) -> None:
+    """The protocol of the example generator that input configs are for."""
     draft.put("evaluation.protocol", "reference")
     draft.change(
         "evaluation",
@@ -93,6 +88,34 @@ def put_evaluation(draft: Draft, given: Given, top_k: list[int] | None, predicti
         "evaluation.protocol: reference",
         "kept to compare with; a user's later pairs are in training, so it reads high: leave_one_out is honest",
     )
+
+
+def put_last_items(draft: Draft, given: Given) -> None:
+    """The protocol of the older example generator, which kept each user's last item for the test."""
+    draft.put("evaluation.protocol", "leave_one_out")
+    draft.change(
+        "evaluation",
+        "each user's last item is the test, all before it training; recall also of items that were seen",
+        "evaluation.protocol: leave_one_out",
+        "the same test items; the item before each is held out too, to choose the best epoch by, and items that were "
+        "seen are not ranked",
+    )
+    if "train_data_fraction" in given:
+        draft.change(
+            "--train_data_fraction",
+            f"{given.get('train_data_fraction'):g}",
+            f"examples.train_data_fraction: {given.get('train_data_fraction'):g}",
+            "without effect on this split, which is by time; the protocol `reference` splits pairs by it",
+        )
+
+
+def put_evaluation(draft: Draft, given: Given, top_k: list[int] | None, predictions: int | None) -> None:
+    """Cut-offs, and how many predictions the file gives.
+
+    Args:
+        top_k: `eval_top_k` of the document, where no flag says it.
+        predictions: `num_predictions` where no flag says it: the document's or the launcher's default.
+    """
     cut_offs = given.get("eval_top_k") if "eval_top_k" in given else top_k
     if cut_offs:
         draft.put("evaluation.k", sorted(set(cut_offs)))
@@ -122,7 +145,12 @@ def put_model(draft: Draft, encoders: set[str]) -> None:
         "in neither",
         "padding and ids without an item can't be recommended",
     )
-    draft.change("items seen", "recommended", "repeats: false", "set repeats: true to have them recommended again")
+    draft.change(
+        "items seen",
+        "recommended",
+        "repeats: false",
+        "what was watched is seldom wanted next; the preset `reference` keeps the original's way, repeats: true",
+    )
     if "cnn" in encoders:
         draft.change(
             "CNN stride",

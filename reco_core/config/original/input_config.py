@@ -45,6 +45,7 @@ def convert_input_config(text: str, flags: Mapping[str, str]) -> Conversion:
     genres = _genres(config)
     common.put_tfrecords(draft, given, "original", genres.length if genres is not None else None)
     common.put_training(draft, given)
+    common.put_random_split(draft)
     common.put_evaluation(draft, given, None, DEFAULT_PREDICTIONS)
     if "num_predictions" not in given:
         draft.change(

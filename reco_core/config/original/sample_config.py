@@ -49,6 +49,7 @@ def convert_sample_config(document: Mapping[str, Any], flags: Mapping[str, str])
     common.put_data(draft, given)
     common.put_tfrecords(draft, given, "original_2020")
     common.put_training(draft, given)
+    common.put_last_items(draft, given)
     common.put_evaluation(draft, given, values.get("eval_top_k"), values.get("num_predictions", 100))
     for key in ("eval_top_k", "num_predictions"):
         if key in values and key not in given:

@@ -65,10 +65,10 @@ def test_their_command_line_can_be_pasted(sample_config: str, tmp_path: Path) ->
 
 
 def test_standard_input_and_json(sample_config: str) -> None:
-    for text in (IDS_ONLY, json.dumps(SAMPLE_CONFIG)):
+    for text, protocol in ((IDS_ONLY, "reference"), (json.dumps(SAMPLE_CONFIG), "leave_one_out")):
         done = runner.invoke(app, ["config", "convert", "-", "--json"], input=text)
         assert done.exit_code == 0, done.stderr
-        assert load(json.loads(done.stdout)).evaluation.protocol == "reference"
+        assert load(json.loads(done.stdout)).evaluation.protocol == protocol
 
 
 def test_what_is_refused_is_named_for_people_and_for_scripts(input_config: str) -> None:

@@ -129,3 +129,17 @@ def test_examples_are_made_with_the_generators_flags(ask: Any) -> None:
     examples = answer["config"]["examples"]
     assert (examples["max_history_length"], examples["train_data_fraction"]) == (5, 0.8)
     assert (examples["tfrecord"]["layout"], examples["tfrecord"]["max_genre_length"]) == ("original_2020", 32)
+
+
+@pytest.mark.parametrize(
+    ("original", "layout"),
+    [({"sample_config": SAMPLE_CONFIG}, "original_2020"), ({"input_config": IDS_ONLY}, "original")],
+)
+def test_examples_without_the_generators_flags_have_the_layout_of_their_time(
+    ask: Any, original: dict[str, Any], layout: str
+) -> None:
+    answer = ask(":validate", type="examples", original=original).json()
+    assert answer["config"]["examples"]["tfrecord"]["layout"] == layout
+    queued = ask(type="examples", original=original)
+    assert queued.status_code == 202, queued.text
+    assert queued.json()["config"]["examples"]["tfrecord"]["layout"] == layout

@@ -83,9 +83,28 @@ def test_flags_win_over_the_document() -> None:
 
 def test_it_is_for_the_app() -> None:
     config = converted(SAMPLE_CONFIG, build_vocabs="true")
-    assert (config["export"]["layout"], config["evaluation"]["protocol"]) == ("reference", "reference")
+    assert config["export"]["layout"] == "reference"
     assert config["examples"]["tfrecord"]["layout"] == "original_2020"
     assert changes(SAMPLE_CONFIG)["item_vocab_size"] is None
+
+
+def test_each_users_last_item_is_the_test_as_it_was() -> None:
+    assert converted(SAMPLE_CONFIG)["evaluation"]["protocol"] == "leave_one_out"
+    (said,) = [one for one in convert_sample_config(SAMPLE_CONFIG, {}).changes if one.field == "evaluation"]
+    assert said.ours == "evaluation.protocol: leave_one_out"
+    assert "the item before each is held out too" in said.why
+    assert "--train_data_fraction" not in changes(SAMPLE_CONFIG)
+    split = convert_sample_config(SAMPLE_CONFIG, {"train_data_fraction": "0.8"})
+    assert split.config["examples"]["train_data_fraction"] == 0.8
+    (said,) = [one for one in split.changes if one.field == "--train_data_fraction"]
+    assert "without effect" in said.why
+
+
+def test_it_says_why_items_seen_are_left_out_here_and_not_in_the_preset() -> None:
+    assert converted(SAMPLE_CONFIG)["repeats"] is False
+    (said,) = [one for one in convert_sample_config(SAMPLE_CONFIG, {}).changes if one.field == "items seen"]
+    assert "preset `reference`" in said.why
+    assert load({"preset": "reference"}).repeats is True
 
 
 @pytest.mark.parametrize(
