@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from app.client import Client
 
+# the names of reco_core.config.PRESETS, which takes too long to import for a help text
+PRESET_NAMES = "bow, cnn, rnn, movielens or reference"
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 Url = Annotated[str, typer.Option("--url", envvar="POCKETREC_URL", metavar="URL", help="Address of the service.")]
@@ -44,7 +46,9 @@ Users = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        "--preset", metavar="NAME", help="Named starting point: bow, cnn or rnn. `pocketrec config presets` lists them."
+        "--preset",
+        metavar="NAME",
+        help=f"Named starting point: {PRESET_NAMES}. `pocketrec config presets` says what each is for.",
     ),
 ]
 Config = Annotated[

@@ -151,7 +151,7 @@ class _Sink:
         if not name:
             raise Problem("malformed_multipart", "A part has no name in its Content-Disposition header.")
         if name in self._fields or name in self._files:
-            raise Problem("malformed_multipart", f"The part {name[:80]!r} occurs twice.")
+            raise Problem("malformed_multipart", f"The part {name[:80]!r} occurs twice{self._remedy(name)}.")
         if name in self._file_parts and (b"filename" in options or name == "file"):
             path = self._folder / f"part{self._parts}"
             filename = options.get(b"filename", b"").decode("utf-8", "replace")
@@ -163,6 +163,12 @@ class _Sink:
             )
         else:
             self._part = _TextPart(name)
+
+    def _remedy(self, name: str) -> str:
+        # a table's columns have the name of its part: `items` as a file, then `items` as what it says of the table
+        if name in self._file_parts and name != "file":
+            return "; the file goes in the part of this name, what its columns are in the JSON of the part 'spec'"
+        return ""
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         piece = data[start:end]

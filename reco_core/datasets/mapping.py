@@ -61,7 +61,7 @@ def resolve(columns: Sequence[str], mapping: Mapping, file: str) -> tuple[dict[s
     used = [column for column in result.values() if column]
     if not errors and len(set(used)) < len(used):
         errors.append(FieldError("/mapping", "column_repeated", f"a column has two roles in {', '.join(used)}"))
-    errors += _of_features(mapping.features, used, columns)
+    errors += _of_features(mapping.features, used, columns, result["rating"])
     if errors:
         raise DatasetInvalid(_summary(errors, columns, file), errors)
     return result, detected
@@ -90,13 +90,17 @@ def unknown_column(pointer: str, wanted: str, columns: Sequence[str]) -> FieldEr
     return FieldError(pointer, "column_unknown", f"no column {wanted!r}; {hint}found: {_listed(columns)}")
 
 
-def _of_features(wanted: Sequence[str], used: Sequence[str], columns: Sequence[str]) -> Iterator[FieldError]:
+def _of_features(
+    wanted: Sequence[str], used: Sequence[str], columns: Sequence[str], rating: str | None
+) -> Iterator[FieldError]:
     for index, column in enumerate(wanted):
         pointer = f"/mapping/features/{index}"
         if column not in columns:
             yield unknown_column(pointer, column, columns)
         elif column in used or column in wanted[:index]:
-            why = "has a role already" if column in used else "stands there twice"
+            why = "stands there twice" if column not in used else "has a role already"
+            # ratings are the one role that features are made of
+            why += ": as a feature it is there under the name `rating`" if column == rating else ""
             yield FieldError(pointer, "column_repeated", f"the column {column!r} {why}; leave it out")
 
 

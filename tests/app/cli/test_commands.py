@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 
 from app.cli.errors import Status, guarded
 from app.cli.main import app
+from app.cli.options import PRESET_NAMES
 from app.client import ApiError, ChecksumMismatch, Unreachable
+from reco_core.config import PRESETS
 from reco_core.errors import DatasetTooSmall, Diverged, FieldError
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +48,11 @@ def test_every_command_explains_itself(command: str) -> None:
     done = runner.invoke(app, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert len(done.output.splitlines()) > 6
+
+
+def test_help_names_every_preset() -> None:
+    assert set(re.findall(r"\w+", PRESET_NAMES)) - {"or"} == set(PRESETS)
+    assert PRESETS.keys() <= set(re.findall(r"\w+", runner.invoke(app, ["train", "--help"]).output))
 
 
 def test_presets_and_schema_are_there_for_scripts() -> None:

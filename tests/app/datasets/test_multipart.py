@@ -122,6 +122,19 @@ def test_items_without_a_filename_is_a_text_field(tmp_path: Path) -> None:
     assert form.fields == {"items": '{"title": null}'}
 
 
+def test_a_table_as_file_and_its_columns_as_text_of_the_same_name_are_told_of_spec(tmp_path: Path) -> None:
+    file, text = part("items", b"id", "items.csv"), part("items", b'{"id": "sku"}')
+    for order, body in (("file first", file + text), ("text first", text + file)):
+        folder = tmp_path / order
+        folder.mkdir()
+        problem = refused(folder, [body + END])
+        assert problem.code == "malformed_multipart"
+        assert "'items' occurs twice; " in problem.text
+        assert "JSON of the part 'spec'" in problem.text
+    other = refused(tmp_path, [part("name", b"1") + part("name", b"2") + END])
+    assert other.text == "The part 'name' occurs twice."
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

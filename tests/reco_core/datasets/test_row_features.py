@@ -62,6 +62,14 @@ def test_wrong_names_are_said_with_a_pointer(write, features, pointer, code):
     assert features[-1] in caught.value.message
 
 
+def test_the_ratings_column_is_there_under_the_name_of_its_role(write):
+    path = write("log.csv", LOG.replace("rating", "stars"))
+    with pytest.raises(DatasetInvalid, match=r"'stars' has a role already: .* under the name `rating`; leave it out"):
+        load(path, spec("stars", on_bad_rows="skip"))
+    with pytest.raises(DatasetInvalid, match=r"'user' has a role already; leave it out"):
+        load(path, spec("user", on_bad_rows="skip"))
+
+
 def test_formats_without_further_columns(write):
     with pytest.raises(DatasetInvalid, match="no further columns"):
         load(write("log.txt", "a x y z\nb y\n"), spec("device"))
