@@ -12,7 +12,7 @@ import typer
 
 from app.cli.changes import Set
 from app.cli.errors import guarded
-from app.cli.options import AsJson, Format, Items, Map
+from app.cli.options import AsJson, Format, ItemsBeside, Map, UsersBeside
 
 
 class Protocol(StrEnum):
@@ -53,7 +53,8 @@ def evaluate(
     out: Out = None,
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
-    items: Items = None,
+    items: ItemsBeside = None,
+    users: UsersBeside = None,
     protocol: ProtocolOption = None,
     k: Cutoffs = None,
     baselines: Baselines = None,
@@ -91,7 +92,7 @@ def evaluate(
         },
     )
     require_paths({"--bundle": bundle, "--data": data}, out)
-    spec = dataset_spec(format, map, items, data)
+    spec = dataset_spec(format, map, items, data, users)
     with TemporaryDirectory(prefix="pocketrec-") as scratch:
         folder = out or Path(scratch) / "evaluation"
         command = ["-c", WITHOUT_TENSORFLOW, "evaluate", "--bundle", str(bundle), "--data", str(data)]

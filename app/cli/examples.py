@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, guarded
-from app.cli.options import AsJson, Config, Format, Items, Map, Preset
+from app.cli.options import AsJson, Config, Format, ItemsBeside, Map, Preset, UsersBeside
 from app.cli.output import console, human_bytes, print_json
 
 
@@ -63,7 +63,8 @@ def examples(
     out: Out,
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
-    items: Items = None,
+    items: ItemsBeside = None,
+    users: UsersBeside = None,
     preset: Preset = None,
     config: Config = None,
     min_timeline_length: MinTimelineLength = None,
@@ -120,7 +121,7 @@ def examples(
         raise CommandFailed(
             Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
         )
-    spec = dataset_spec(format, map, items, data)
+    spec = dataset_spec(format, map, items, data, users)
     with tempfile.TemporaryDirectory(prefix="pocketrec-examples-") as folder:
         settings = Path(folder) / "config.json"
         settings.write_text(json.dumps(document), encoding="utf-8")

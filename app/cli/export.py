@@ -11,7 +11,7 @@ import typer
 
 from app.cli.changes import Set
 from app.cli.errors import guarded
-from app.cli.options import AsJson, Format, Items, Map
+from app.cli.options import AsJson, Format, ItemsBeside, Map, UsersBeside
 
 
 class Ids(StrEnum):
@@ -59,7 +59,8 @@ def export(
     out: Out,
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
-    items: Items = None,
+    items: ItemsBeside = None,
+    users: UsersBeside = None,
     top_k: TopK = None,
     history_length: HistoryLength = None,
     variants: Variants = None,
@@ -102,7 +103,7 @@ def export(
         },
     )
     require_paths({"--weights": weights, "--data": data}, out)
-    spec = dataset_spec(format, map, items, data)
+    spec = dataset_spec(format, map, items, data, users)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     command = ["-m", "reco_core", "export", "--weights", str(weights), "--data", str(data), "--out", str(out)]

@@ -43,6 +43,21 @@ Users = Annotated[
     Path | None,
     typer.Option("--users", metavar="PATH", help="User table, such as age and gender, where it is a file of its own."),
 ]
+# without the service nothing is copied: the tables are read where the log is
+ItemsBeside = Annotated[
+    Path | None,
+    typer.Option(
+        "--items", metavar="PATH", help="Item table with titles, in the log's folder or zip. Detected when not given."
+    ),
+]
+UsersBeside = Annotated[
+    Path | None,
+    typer.Option(
+        "--users",
+        metavar="PATH",
+        help="User table, such as age and gender, in the log's folder or zip. Detected when not given.",
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(

@@ -14,9 +14,18 @@ FEATURE = "feature"  # given once for each further column of the log that featur
 
 
 def dataset_spec(
-    format_name: str | None, mapping: list[str] | None, items: Path | None = None, beside: Path | None = None
+    format_name: str | None,
+    mapping: list[str] | None,
+    items: Path | None = None,
+    beside: Path | None = None,
+    users: Path | None = None,
 ) -> dict[str, Any]:
-    """The JSON form of a DatasetSpec; only what was given. `items` is named as seen from the log at `beside`.
+    """The JSON form of a DatasetSpec; only what was given.
+
+    Args:
+        items: the item table, a path or a name inside the folder or zip `beside`.
+        beside: the log, or the folder or zip that it is in; the tables are named as seen from there.
+        users: the user table, as `items`.
 
     Raises:
         CommandFailed: an option that isn't `ROLE=COLUMN`, or an unknown or repeated role.
@@ -41,9 +50,12 @@ def dataset_spec(
         columns[role] = None if column == "null" and role in ("timestamp", "rating") else column
     if columns or features:
         spec["mapping"] = {**columns, **({"features": features} if features else {})}
-    if items is not None and beside is not None:
-        folder = beside if beside.is_dir() else beside.parent
-        spec["items"] = {"path": os.path.relpath(items, folder)}
+    for name, table in (("items", items), ("users", users)):
+        if table is not None and beside is not None:
+            folder = beside if beside.is_dir() else beside.parent
+            # what isn't there is a name inside the folder or zip, or will be refused by that name
+            path = Path(os.path.relpath(table, folder)) if table.exists() else table
+            spec[name] = {"path": path.as_posix()}
     return spec
 
 

@@ -12,7 +12,7 @@ import typer
 from app.cli.changes import Set
 from app.cli.children import Child, stop_on_signals
 from app.cli.errors import from_problem, guarded
-from app.cli.options import AsJson, Config, Format, Items, Map, Preset
+from app.cli.options import AsJson, Config, Format, ItemsBeside, Map, Preset, UsersBeside
 from app.cli.output import console, print_json
 
 Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
@@ -26,7 +26,8 @@ def train(
     out: Out,
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
-    items: Items = None,
+    items: ItemsBeside = None,
+    users: UsersBeside = None,
     preset: Preset = None,
     config: Config = None,
     set: Set = None,  # noqa: A002
@@ -52,7 +53,7 @@ def train(
     stop_on_signals()
     document = merged(config_document(preset, config), changes(set, {}))
     require_paths({"--data": data}, out)
-    spec = dataset_spec(format, map, items, data)
+    spec = dataset_spec(format, map, items, data, users)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     (work / "config.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

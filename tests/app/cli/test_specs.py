@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from app.cli.errors import CommandFailed, Status
+from app.cli.main import app
 from app.cli.specs import config_document, dataset_spec
+from reco_core.datasets import load
 from reco_core.datasets.spec import DatasetSpec
-from reco_core.errors import ConfigInvalid
+from reco_core.errors import ConfigInvalid, DatasetInvalid
 
 
 def test_only_what_was_given_is_in_the_spec() -> None:
@@ -22,10 +26,54 @@ def test_the_spec_is_one_that_the_parsers_take() -> None:
     assert (spec.format, spec.mapping.user, spec.mapping.rating) == ("csv", "a=b", "r")
 
 
-def test_an_item_table_is_named_as_seen_from_the_log(tmp_path: Path) -> None:
+def test_tables_are_named_as_seen_from_the_log(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "tables").mkdir(parents=True)
+    items, users = folder / "items.csv", folder / "tables" / "users.csv"
+    for table in (items, users):
+        table.write_text("id\n1\n")
+    spec = {"items": {"path": "items.csv"}, "users": {"path": "tables/users.csv"}}
+    assert dataset_spec(None, None, items, folder / "log.csv", users) == spec
+    assert dataset_spec(None, None, items, folder, users) == spec
+    assert dataset_spec(None, None, users=users) == {}
+
+
+def test_a_table_may_be_named_as_it_is_inside_a_zip(tmp_path: Path) -> None:
+    spec = dataset_spec(None, None, Path("tables/items.csv"), tmp_path / "data" / "log.zip", Path("users.csv"))
+    assert spec == {"items": {"path": "tables/items.csv"}, "users": {"path": "users.csv"}}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_user_table_of_any_name_is_read_with_the_log(tmp_path: Path, packed: bool) -> None:
+    files = {"log.csv": "user,item,rating,timestamp\na,x,1,1\na,y,2,2\nb,y,1,3\n", "who.csv": "user,age\na,30\nb,41\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    log, users = tmp_path / "log.csv", tmp_path / "who.csv"
+    if packed:
+        log, users = tmp_path / "log.zip", Path("who.csv")
+        with zipfile.ZipFile(log, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+    options = dataset_spec(None, None, None, log, users)
+    found = load(log, DatasetSpec.model_validate({**options, **({"path": "log.csv"} if packed else {})}))
+    assert dict(zip(found.user_ids, found.user_features["age"], strict=True)) == {"a": 30, "b": 41}
+
+
+@pytest.mark.parametrize("option", ["--items", "--users"])
+@pytest.mark.parametrize("command", ["train", "examples", "export", "evaluate"])
+def test_every_command_that_reads_a_log_takes_its_tables(command: str, option: str) -> None:
+    assert option in CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, "--help"]).output
+
+
+def test_a_table_elsewhere_is_refused_with_the_place_where_it_must_lie(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "users.csv").write_text("user,age\na,30\n")
     log = tmp_path / "data" / "log.csv"
-    spec = dataset_spec(None, None, tmp_path / "data" / "items.csv", log)
-    assert spec == {"items": {"path": "items.csv"}}
+    log.write_text("user,item,rating,timestamp\na,x,1,1\na,y,2,2\nb,y,1,3\n")
+    spec = DatasetSpec.model_validate(dataset_spec(None, None, None, log, tmp_path / "users.csv"))
+    with pytest.raises(DatasetInvalid, match="must lie in the folder or zip of the log") as caught:
+        load(log, spec)
+    assert caught.value.errors[0].pointer == "/users/path"
 
 
 def test_further_columns_are_given_one_by_one() -> None:
