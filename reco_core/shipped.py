@@ -1,4 +1,4 @@
-"""A bundle read back: what was shipped, each file checked against its manifest."""
+"""A bundle read back: what was shipped, each file that is read checked against its manifest."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def open_bundle(folder: Path, variants: Sequence[str] | None) -> Shipped:
         wanted = [default] if variants is None else list(dict.fromkeys(variants))
         _require_variants(wanted, there)
         files = {name: folder / "variants" / f"{name}.tflite" for name in wanted}
-        for path in [*files.values(), folder / "items.json", folder / "report.json"]:
+        # vocabularies say which item an id is and how features are encoded, so figures hang on them too
+        words = [folder / path for path in promised if path.startswith(("vocabulary/", "assets/"))]
+        for path in [*files.values(), folder / "items.json", folder / "report.json", *words]:
             if describe(path, folder) != promised[path.relative_to(folder).as_posix()]:
                 raise NotABundle(f"{path} isn't the file that manifest.json describes; unpack the bundle again")
         items = _read(folder / "items.json")

@@ -176,6 +176,16 @@ def test_a_bundle_that_was_altered_is_none(again, bundle, tmp_path):
         again(folder=copy)
 
 
+@pytest.mark.parametrize("name", ["items.json", "report.json", "vocabulary/items.txt", "vocabulary/genres.txt"])
+def test_every_file_that_is_read_is_checked(again, bundle, tmp_path, name):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    lines = (copy / name).read_bytes()
+    (copy / name).write_bytes(lines.replace(b"1", b"2", 1) if b"1" in lines else lines[::-1])
+    with pytest.raises(NotABundle, match=f"{name} isn't the file that manifest"):
+        again(folder=copy)
+
+
 def test_a_stop_leaves_nothing_and_a_taken_folder_is_left_alone(again, tmp_path):
     with pytest.raises(Interrupted):
         again(should_stop=lambda: True)
