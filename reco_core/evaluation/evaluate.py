@@ -97,7 +97,7 @@ def evaluate(
         lists: whether to make the top-10 lists and the metrics that need them.
         at_most: rank only so many examples, drawn by `seed`; None ranks all.
         chunk: examples at a time; None takes as many as make a block of scores that stays in the cache.
-        known: bool [items + 1], the items that the scorer has learned of; labels that aren't are misses. None: those with
+        known: bool [items + 1], the items that the scorer has learned of; other labels are misses. None: those with
             training data in the example set.
         progress: called with (examples done, examples in all) after each chunk.
 
