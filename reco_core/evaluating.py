@@ -40,8 +40,8 @@ def evaluate_again(
     """Rank the test labels of a log with a bundle's files; write report.json, measurements.json and ranks.npz to `out`.
 
     The log needs not be the one that the model was trained on. Items are matched by raw id: those that the model
-    doesn't know are left out of contexts, and as labels they are misses. Baselines are fitted on the log's own
-    training part.
+    doesn't know are left out of contexts, and as labels they are misses. Features that the log says nothing of are
+    missing, which the report's warnings say. Baselines are fitted on the log's own training part.
 
     Args:
         bundle: folder of an unpacked bundle.
@@ -87,6 +87,7 @@ def evaluate_again(
         }
         report["evaluated"] = _facts(shipped, matched, data_hash)
         report["warnings"] += _remarks(shipped, config, matched, data_hash)
+        report["warnings"] += _on_features(examples.without_values(config.features, source))
         if rankings.original is not None:
             report["original_metrics"] = rankings.original
         for name, path in shipped.files.items():
@@ -189,6 +190,15 @@ def _remarks(shipped: Shipped, config: JobConfig, matched: Matched, data_hash: s
             "figures read too high; train under this protocol for a fair figure"
         )
     return lines
+
+
+def _on_features(missing: Sequence[str]) -> list[str]:
+    if not missing:
+        return []
+    return [
+        f"the log says nothing of {', '.join(missing)}, which the model reads; it was given no value of them, as by an "
+        "app that passes none. Columns of the log itself are read where the mapping names them as features"
+    ]
 
 
 def _split_by(config: JobConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from reco_core.examples.types import (
 
 if TYPE_CHECKING:
     from reco_core.examples.feature_tables import Fitted, taken
-    from reco_core.examples.features import resolve
+    from reco_core.examples.features import resolve, without_values
     from reco_core.examples.generation import generate
     from reco_core.examples.prepared import Prepared, cache_key, prepare, restore_prepared, store_prepared
     from reco_core.examples.tfrecord import write_tfrecords
@@ -50,6 +50,7 @@ __all__ = [
     "store_prepared",
     "taken",
     "windows",
+    "without_values",
     "write_examples",
     "write_tfrecords",
 ]
@@ -65,6 +66,7 @@ _HOMES = {
     "restore_prepared": "prepared",
     "store_prepared": "prepared",
     "taken": "feature_tables",
+    "without_values": "features",
     "write_examples": "write",
     "write_tfrecords": "tfrecord",
 }

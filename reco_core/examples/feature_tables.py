@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reco_core.config import FeaturesConfig, FloatFeature, IntFeature
 from reco_core.config.features import Feature
 from reco_core.datasets.types import Interactions
-from reco_core.examples.features import Scope, fault, find_column, placed
+from reco_core.examples.features import Scope, fault, find_column, is_without, missing_column, placed
 from reco_core.examples.timelines import RawTimelines
 from reco_core.examples.types import FeatureTable
 
@@ -24,6 +24,10 @@ UNKNOWN = "UNK"
 
 class Fitted(Protocol):
     """What of a feature comes from the training data: a `FeatureTable` has it, and so has a bundle."""
+
+    @property
+    def scope(self) -> str:
+        """As in `FeatureTable`."""
 
     @property
     def vocabulary(self) -> tuple[str, ...] | None:
@@ -57,10 +61,12 @@ def encode(
         index: [item codes] item indices; 0 for items that the model doesn't know.
         items: number of items that it knows.
         in_training: [interactions] which may be learned from.
-        fitted: by name, to encode as an earlier model did; None fits anew.
+        fitted: by name, to encode as an earlier model did; None fits anew. A feature that the data say nothing of
+            is then missing everywhere.
 
     Raises:
-        ConfigInvalid: a column that the data lack, of the wrong type, or without a value to learn from.
+        ConfigInvalid: a column of the wrong type or, where it is to be learned from, one that the data lack or
+            without a value.
     """
     places = {
         "user": _users(raw, in_training),
@@ -69,8 +75,12 @@ def encode(
     }
     tables = {}
     for feature, pointer, scopes in placed(features):
-        scope, column = find_column(feature, interactions, scopes, pointer)
         known = None if fitted is None else fitted[feature.name]
+        if known is not None and is_without(feature, interactions, scopes):
+            scope = cast("Scope", known.scope)
+            column = missing_column(feature, interactions, scope)
+        else:
+            scope, column = find_column(feature, interactions, scopes, pointer)
         tables[feature.name] = _encode(feature, scope, column, places[scope], known, pointer)
     return tables
 

@@ -105,6 +105,29 @@ def find_column(
     raise fault(pointer, "unknown_column", f"no column {name!r} to read the feature {feature.name!r} from: {known}")
 
 
+def without_values(features: FeaturesConfig, interactions: Interactions) -> tuple[str, ...]:
+    """Names of the features that the data say nothing of: their column isn't there, or holds no value."""
+    return tuple(feature.name for feature, _, scopes in placed(features) if is_without(feature, interactions, scopes))
+
+
+def is_without(feature: Feature, interactions: Interactions, scopes: Sequence[Scope]) -> bool:
+    """Whether the data say nothing of the feature."""
+    every = (column(interactions, scope, feature.source_column) for scope in scopes)
+    found = next((one for one in every if one is not None), None)
+    return found is None or found.null_count() == len(found)
+
+
+def missing_column(feature: Feature, interactions: Interactions, scope: str) -> pl.Series:
+    """A column of the scope without a value, of a type that the feature can have."""
+    rows = {
+        "item": len(interactions.item_ids),
+        "user": len(interactions.user_ids),
+        "interaction": len(interactions),
+    }
+    types = {"int": pl.Int64, "string": pl.String, "float": pl.Float64}
+    return pl.repeat(None, rows[scope], dtype=types[feature.type], eager=True)
+
+
 def fault(pointer: str, code: str, detail: str) -> ConfigInvalid:
     """The error for the feature at `pointer`."""
     return ConfigInvalid(detail, [FieldError(f"{pointer}/column", code, detail)])

@@ -21,24 +21,28 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
     """Timelines, split, vocabulary and features of a log, under the protocol of the config.
 
     Args:
-        fitted: vocabularies, means and deviations of an earlier model's features, by name; None fits them anew.
+        fitted: vocabularies, means and deviations of an earlier model's features, by name, and `config` is that
+            model's: what the log says nothing of is missing everywhere. None fits them anew.
 
     Raises:
         DatasetTooSmall: nothing is left to train or to evaluate on.
-        ConfigInvalid: a feature's column is missing, of another type, or holds nothing to learn from.
+        ConfigInvalid: a feature's column is of another type or, without `fitted`, missing or holds nothing to learn
+            from.
     """
     raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
     split = _split(config, raw)
-    features = resolve(
-        config.features,
-        interactions,
-        item_attribute=config.model.item_attribute,
-        learnable={
-            "user": raw.users[trained_users(raw, split.in_training)],
-            "interaction": raw.rows[split.in_training],
-        },
-    )
+    features = config.features  # of a model that is there every choice is made
+    if fitted is None:
+        features = resolve(
+            config.features,
+            interactions,
+            item_attribute=config.model.item_attribute,
+            learnable={
+                "user": raw.users[trained_users(raw, split.in_training)],
+                "interaction": raw.rows[split.in_training],
+            },
+        )
     train = split.train
     if not config.repeats:
         # an item seen before is never recommended again, so there is nothing to learn from it as a label
