@@ -15,6 +15,7 @@ from typing import Any
 from reco_core import bundled_features, stored_zip
 from reco_core.errors import OutputExists
 from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.tensor_forms import IndexForm
 
 FORMAT_VERSION = 1
 _ITEM_FIELDS = ("index", "id", "title", "count", "features")
@@ -43,6 +44,7 @@ def write(
     golden: Mapping[str, Any],
     details: Mapping[str, Any],
     features: Mapping[str, FeatureTable] = _NONE,
+    form: IndexForm | None = None,
     assets: Path | None = None,
 ) -> Manifest:
     """Write the bundle to `folder` in one atomic step: a reader sees all of it or nothing.
@@ -51,11 +53,13 @@ def write(
         variants: file of each variant; all of them are copied, `default_variant` also as model.tflite.
         details: further fields of the manifest (signatures, config, versions, ...).
         features: what the model reads besides the history, by name of the input.
+        form: how the variants have it; by default as the model does.
         assets: a folder of files for an app, which goes into the bundle as `assets`.
 
     Raises:
         OutputExists: `folder` is there already and is not empty.
     """
+    form = form or IndexForm()
     require_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(folder.name + ".partial")
@@ -68,14 +72,14 @@ def write(
     if assets is not None:
         shutil.copytree(assets, temporary / "assets")
     bundled_features.write_vocabularies(temporary / "vocabulary", features)
-    _write_vocabularies(temporary, vocabulary, features)
+    _write_vocabularies(temporary, vocabulary, features, form)
     _write_json(temporary / "report.json", report)
     _write_json(temporary / "golden.json", golden)
     document = {
         "format_version": FORMAT_VERSION,
         "default_variant": default_variant,
         **details,
-        **({"features": bundled_features.describe(features)} if features else {}),
+        **({"features": bundled_features.describe(features, form)} if features else {}),
         "files": [describe(path, temporary) for path in sorted(temporary.rglob("*")) if path.is_file()],
     }
     _write_json(temporary / "manifest.json", document)
@@ -111,16 +115,19 @@ def zip_bundle(folder: Path, path: Path) -> None:
     stored_zip.write(folder, path)
 
 
-def _write_vocabularies(folder: Path, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]) -> None:
+def _write_vocabularies(
+    folder: Path, vocabulary: Vocabulary, features: Mapping[str, FeatureTable], form: IndexForm
+) -> None:
     _write_lines(folder / "vocabulary" / "items.txt", vocabulary.item_ids)
     attribute = vocabulary.attribute
     if attribute is not None:
         name = feature_name(attribute.name)
         # the file belongs to the feature of that name, whose indices an app passes; these are folded into the model
-        file = name if name not in features else f"item_{name}"
-        # a value may hold line breaks, and line n is the value of index n
-        _write_lines(folder / "vocabulary" / f"{file}.txt", tuple(" ".join(v.split()) for v in attribute.values))
-    of_items = bundled_features.of_items(features, vocabulary.size)
+        file = name
+        while file in features:
+            file = f"item_{file}"
+        _write_lines(folder / "vocabulary" / f"{file}.txt", tuple(map(bundled_features.one_line, attribute.values)))
+    of_items = bundled_features.of_items(features, vocabulary.size, form)
     items = []
     for index in range(1, vocabulary.size + 1):
         item: dict[str, Any] = {

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from reco_core.examples import FeatureTable
+from reco_core.tensor_forms import IndexForm, ReferenceForm
+
+GENRE_LINES = "assets/movie_genre_vocab.txt"  # of the layout `reference`
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,27 @@ def write_vocabularies(folder: Path, features: Mapping[str, FeatureTable]) -> No
     """A file {name}.txt for each feature with a vocabulary: line n (from 0) is the value of index n."""
     for name, table in features.items():
         if table.vocabulary is not None:
-            # a value may hold line breaks
-            lines = "".join(f"{' '.join(value.split())}\n" for value in table.vocabulary)
+            lines = "".join(f"{one_line(value)}\n" for value in table.vocabulary)
             (folder / f"{name}.txt").write_text(lines, encoding="utf-8", newline="\n")
 
 
-def describe(features: Mapping[str, FeatureTable]) -> dict[str, Any]:
-    """What the manifest says of each."""
-    return {name: describe_one(table) for name, table in features.items()}
+def one_line(value: str) -> str:
+    """The value as a line. Those that `datasets` reads are one; a log that was made in Python may hold line breaks."""
+    return value.replace("\r", " ").replace("\n", " ")
+
+
+def describe(features: Mapping[str, FeatureTable], form: IndexForm | None = None) -> dict[str, Any]:
+    """What the manifest says of each, as the file takes it.
+
+    In the layout `reference` that is lines of the app's list; `model_vocabulary` then says what the model uses inside.
+    """
+    facts = {name: describe_one(table) for name, table in features.items()}
+    if isinstance(form, ReferenceForm) and form.genre_feature is not None:
+        genres = facts[form.genre_feature]
+        genres["model_vocabulary"] = genres["vocabulary"]
+        genres["vocabulary"] = GENRE_LINES
+        genres["out_of_vocabulary"] = 0
+    return facts
 
 
 def describe_one(table: FeatureTable) -> dict[str, Any]:
@@ -51,8 +67,8 @@ def describe_one(table: FeatureTable) -> dict[str, Any]:
     return {"kind": "category", **facts, "vocabulary": f"vocabulary/{table.name}.txt", "out_of_vocabulary": table.oov}
 
 
-def of_items(features: Mapping[str, FeatureTable], items: int) -> list[dict[str, list[Any]]] | None:
-    """By item index, the values of each item's features as the model's inputs have them; None where there are none."""
+def of_items(features: Mapping[str, FeatureTable], items: int, form: IndexForm) -> list[dict[str, list[Any]]] | None:
+    """By item index, the values of each item's features as the file's inputs have them; None where there are none."""
     tables = [table for table in features.values() if table.scope == "item"]
     if not tables:
         return None
@@ -62,7 +78,7 @@ def of_items(features: Mapping[str, FeatureTable], items: int) -> list[dict[str,
         bounds = (np.arange(len(values) + 1) if table.offsets is None else table.offsets).tolist()
         for index in range(1, items + 1):
             rows[index][table.name] = values[bounds[index] : bounds[index + 1]]
-    return rows
+    return [form.file_values(row) for row in rows]
 
 
 def read_features(folder: Path, manifest: Mapping[str, Any]) -> dict[str, BundledFeature]:
@@ -77,7 +93,7 @@ def read_features(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Bundle
 def _read(folder: Path, name: str, facts: Mapping[str, Any]) -> BundledFeature:
     vocabulary = None
     if facts["kind"] == "category":
-        text = (folder / facts["vocabulary"]).read_text(encoding="utf-8")
+        text = (folder / facts.get("model_vocabulary", facts["vocabulary"])).read_text(encoding="utf-8")
         vocabulary = tuple(text.removesuffix("\n").split("\n"))
     return BundledFeature(
         name=name,

@@ -190,6 +190,7 @@ def _deliver(
             report=assessed.report,
             golden=assessed.golden,
             features=example_set.timelines.features,
+            form=files.form,
             assets=assets,
             details={
                 "layout": config.export.layout,

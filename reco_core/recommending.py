@@ -35,7 +35,8 @@ def recommend(
     """
     try:
         items = json.loads((bundle / "items.json").read_text(encoding="utf-8"))
-        recommender = Recommender(bundle / "model.tflite", form=form_of_bundle(bundle))
+        form = form_of_bundle(bundle)
+        recommender = Recommender(bundle / "model.tflite", form=form)
         known = read_features(bundle, _manifest(bundle))
     except (OSError, ValueError, KeyError) as error:
         raise NotABundle(f"{bundle} doesn't hold a bundle ({error}); give the folder of an unpacked bundle") from None
@@ -47,7 +48,8 @@ def recommend(
         message = f"not in the vocabulary: {', '.join(unknown[:5])}; {hint}"
         raise UnknownItems(message, [FieldError("/history", "unknown_items", message)])
     indices = np.array([by_id[raw]["index"] for raw in history], np.int32)
-    values = feature_values(known, [by_id[raw] for raw in history], features or {}, recommender.history_length)
+    told = [{"features": form.model_values(by_id[raw].get("features", {}))} for raw in history]
+    values = feature_values(known, told, features or {}, recommender.history_length)
     ids, scores = recommender.recommend(indices, features=values)
     best = [
         {**items[index - 1], "score": round(float(score), 4)} for index, score in zip(ids, scores, strict=True) if index

@@ -43,6 +43,14 @@ class IndexForm:
         """Examples of the file's inputs by name -> of the model's features, with a batch of one."""
         return {name: value for name, value in inputs.items() if name not in (self.history, "exclude_ids")}
 
+    def file_values(self, features: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """An item's features by name, as the model has them -> as the file's inputs do."""
+        return dict(features)
+
+    def model_values(self, features: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The other way round."""
+        return dict(features)
+
     def ids_of(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
         """What `recommend` gave -> int32 [K] item indices; an empty slot has 0."""
         return outputs[self.ids].reshape(-1)
@@ -93,6 +101,14 @@ class ReferenceForm(IndexForm):
         """Examples of the file's inputs by name -> of the model's features, with a batch of one."""
         return {} if self.genre_feature is None else {self.genre_feature: inputs[GENRES][None]}
 
+    def file_values(self, features: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """An item's features by name, as the model has them -> as the file's inputs do."""
+        return {name: self._lines[values].tolist() if values else [] for name, values in features.items()}
+
+    def model_values(self, features: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The other way round."""
+        return {name: self.genre_indices[values].tolist() if values else [] for name, values in features.items()}
+
     def ids_of(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
         """What `serving_default` gave -> int32 [K] item indices; an empty slot has 0."""
         return self.numbers.indices(super().ids_of(outputs))
@@ -105,7 +121,8 @@ class ReferenceForm(IndexForm):
     def _lines(self) -> NDArray[np.int32]:
         """[indices] the first line that the model knows as each index."""
         # lines UNK War Drama Noir, known as 0 3 2 1 -> index 0 1 2 3 has line 0 3 2 1
-        lines = np.zeros(int(self.genre_indices.max()) + 1, np.int32)
+        # Where no item has a genre that is out of the vocabulary, 1 is as unknown to the file as it is to the app.
+        lines = np.zeros(max(int(self.genre_indices.max()), 1) + 1, np.int32)
         for line in reversed(range(len(self.genre_indices))):
             lines[self.genre_indices[line]] = line
         return lines

@@ -61,17 +61,26 @@ def _per_interaction(feature: BundledFeature, text: str, items: int) -> list[lis
 
 def _encoded(feature: BundledFeature, values: Sequence[str]) -> list[Any]:
     """Words and numbers as the model's input has them; empty ones are left out, or of quantities NaN."""
-    words = [value.strip() for value in values]
+    words = [" ".join(value.split()) for value in values]  # as values are in the vocabulary
     try:
         if feature.kind == "float":
-            return [float(word) if word else float("nan") for word in words]
+            return [_quantity(word) if word else float("nan") for word in words]
         if feature.vocabulary is not None:
             index = {word: place for place, word in enumerate(feature.vocabulary) if place > 1}
             return [index.get(word, 1) for word in words if word]
-        return [int(word) for word in words if word]
+        numbers = [int(word) for word in words if word]
+        return [number if 0 <= number < feature.values else feature.values for number in numbers]
     except ValueError:
         kind = "number" if feature.kind == "float" else "whole number"
         raise _refused(feature.name, f"{feature.name} takes {kind}s, found {','.join(values)!r}") from None
+
+
+def _quantity(word: str) -> float:
+    """A number that float32 can hold, or NaN, which is missing."""
+    number = float(word)
+    if not np.isnan(number) and abs(number) > float(np.finfo(np.float32).max):
+        raise ValueError(word)
+    return number
 
 
 def _window(feature: BundledFeature, rows: Sequence[Sequence[Any]]) -> NDArray[Any]:

@@ -16,7 +16,8 @@ _NUMBER = r"^[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?$"
 _MISSING = pl.Series(["nan", "na", "n/a", "null", "none", "\\n"])
 # A tenth of the values, so that a single title with a bar in it makes no lists of all others.
 _LIST_SHARE = 0.1
-_CONTROL = r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]"
+# Blanks of any kind and control characters: what Python's str.split parts words at, and what no line can hold.
+_GAP = r"[\s\x00-\x1f\x7f]+"
 _KINDS: Mapping[pl.DataType, str] = {
     pl.Int64(): "integer",
     pl.Float64(): "number",
@@ -50,16 +51,15 @@ def typed(frame: pl.DataFrame, limits: Limits) -> Further:
 
 
 def clean(text: pl.Series) -> pl.Series:
-    """Text that can stand in a vocabulary file: no control characters, no surrounding blanks, null where empty."""
-    text = text.str.strip_chars()
-    if text.str.contains(_CONTROL).any():
-        text = text.str.replace_all(_CONTROL, " ").str.strip_chars()
+    """Text that can stand in a vocabulary file: words with one blank between them, null where there are none."""
+    # "Ana\u00a0 B\n" -> "Ana B"
+    text = text.str.replace_all(_GAP, " ").str.strip_chars()
     return text.set(text == "", None)
 
 
 def clean_lists(lists: pl.Series) -> pl.Series:
     """List(String) with clean values, empty ones dropped, repeated ones kept; null lists stay null."""
-    element = pl.element().str.replace_all(_CONTROL, " ").str.strip_chars()
+    element = pl.element().str.replace_all(_GAP, " ").str.strip_chars()
     return lists.list.eval(element.filter(element.is_not_null() & (element != "")))
 
 

@@ -87,9 +87,10 @@ def build(
     """
     rows_in = table.rows_in
     rows, findings = keyed.rows(table, ids, "item")
+    if attribute is not None:
+        attribute = column_types.clean_lists(attribute)
     if attribute is not None and attribute_name is not None:
-        column = column_types.clean_lists(attribute).alias(attribute_name)
-        further = Further(pl.DataFrame([column, *further.frame]), further.left_out)
+        further = Further(pl.DataFrame([attribute.alias(attribute_name), *further.frame]), further.left_out)
     frame = pl.DataFrame(
         {
             "title": titles.cast(pl.String).str.strip_chars() if titles is not None else [None] * ids.len(),

@@ -21,8 +21,8 @@ from reco_core.config import JobConfig
 from reco_core.config.reference_layout import genre_feature
 from reco_core.errors import ConfigInvalid, FieldError
 from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.examples.feature_tables import OOV, UNKNOWN
 from reco_core.examples.tfrecord import vocabularies
-from reco_core.examples.tfrecord.tables import UNKNOWN
 from reco_core.item_numbers import ItemNumbers
 from reco_core.tensor_forms import GENRES, MOVIES, SERVING_DEFAULT, TOP_IDS, TOP_SCORES, ReferenceForm
 
@@ -64,7 +64,8 @@ def app_items(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, 
     """What the layout `reference` needs to know of the data.
 
     Raises:
-        ConfigInvalid: an item's id is no whole number, or the genres belong to interactions rather than to items.
+        ConfigInvalid: an item's id is no whole number, the genres belong to interactions rather than to items, or
+            two of them would be the same line of the app's list.
     """
     numbers = ItemNumbers.of(vocabulary.item_ids, "/export/layout")
     feature = genre_feature(config)
@@ -72,19 +73,27 @@ def app_items(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, 
         return AppItems(numbers, _attribute_values(vocabulary), None)
     table = features[feature.name]
     words = table.vocabulary
+    pointer = "/features/activity_groups/0/features/0"
     if table.scope != "item" or words is None:
         detail = (
             f"the column {feature.source_column!r} isn't one of the item table, and the app that the layout "
             "`reference` is for knows items only; leave the feature out, or set export.layout to 'default'"
         )
-        raise ConfigInvalid(detail, [FieldError("/features/activity_groups/0/features/0", "not_of_items", detail)])
+        raise ConfigInvalid(detail, [FieldError(pointer, "not_of_items", detail)])
     attribute = vocabulary.attribute
     same = attribute is not None and attribute.name == feature.source_column
-    genres = _attribute_values(vocabulary) if same else _table_values(table, words, vocabulary.size)
-    # a genre of this name is what the app calls unknown
-    lines = tuple(vocabularies.genre_vocabulary([genre for genre in row if genre != UNKNOWN] for row in genres))
+    genres = _genres(table, words, vocabulary, _attribute_values(vocabulary) if same else None)
+    lines = tuple(vocabularies.genre_vocabulary(genres))
     known = {_one_line(word): index for index, word in enumerate(words) if index > 1}
     indices = [0, *(known.get(line, table.oov) for line in lines[1:])]
+    without = [word for index, word in enumerate(words) if index > 1 and index not in indices]
+    if without or UNKNOWN in lines[1:]:
+        detail = (
+            f"the app's list of genres has no line of its own for {(without or [UNKNOWN])[0]!r} of the column "
+            f"{feature.source_column!r}: its lines are values of items, with one blank between words, and not "
+            f"{UNKNOWN!r}; rename it, or set export.layout to 'default'"
+        )
+        raise ConfigInvalid(detail, [FieldError(pointer, "genre_without_line", detail)])
     genre_input = GenreInput(feature.name, feature.flat_length, lines, np.array(indices, np.int32))
     return AppItems(numbers, genres, genre_input)
 
@@ -182,11 +191,21 @@ def _attribute_values(vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
     return _rows([_one_line(value) for value in attribute.values], attribute.indices, attribute.offsets)
 
 
-def _table_values(table: FeatureTable, words: Sequence[str], items: int) -> tuple[tuple[str, ...], ...]:
-    offsets = np.arange(items + 2) if table.offsets is None else table.offsets
+def _genres(
+    table: FeatureTable, words: Sequence[str], vocabulary: Vocabulary, attribute: Sequence[Sequence[str]] | None
+) -> tuple[tuple[str, ...], ...]:
+    """By item index, what the model reads as words; those out of its vocabulary are called as in `attribute`.
+
+    Where that doesn't say, they are `<oov>`: the app must pass something for each, since the model was trained so.
+    """
+    offsets = np.arange(vocabulary.size + 2) if table.offsets is None else table.offsets
     rows = _rows([_one_line(word) for word in words], table.values, offsets)
-    unknown = set(words[:2])  # padding, and what is out of the vocabulary
-    return tuple(tuple(word for word in row if word not in unknown) for row in rows)
+    known = {*map(_one_line, words), UNKNOWN}
+    found = []
+    for index, row in enumerate(rows):
+        others = iter(() if attribute is None else [genre for genre in attribute[index] if genre not in known])
+        found.append(tuple(next(others, OOV) if word == OOV else word for word in row if word != words[0]))
+    return tuple(found)
 
 
 def _rows(words: Sequence[str], indices: NDArray[Any], offsets: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:

@@ -39,7 +39,7 @@ def golden_cases(
         for name, empty in recommender.features.items()
     }
     features = [nothing, nothing, *({name: real[name][row] for name in nothing} for row in range(len(chosen)))]
-    excluded = np.arange(1, min(exclude_ids, 3) + 1, dtype=np.int32)
+    excluded = np.arange(1, min(exclude_ids, 3, example_set.vocabulary.size) + 1, dtype=np.int32)
     return [
         _case(recommender, form, history, excluded, beside) for history, beside in zip(histories, features, strict=True)
     ]

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from reco_core.examples import FeatureTable
 
-# NaN says that a quantity is missing. Compared by its bits: these are the ones of NaN in Java, JavaScript and NumPy.
-_NAN_BITS = 0x7FC00000
+# The bits of infinity and of its negative as int32. What lies beyond them is NaN, of which there are many.
+_INFINITY, _NEGATIVE_INFINITY = 0x7F800000, -0x800000
 
 
 class CategoryInput(keras.layers.Layer):
@@ -46,7 +46,7 @@ class CategoryInput(keras.layers.Layer):
 
 
 class QuantityInput(keras.layers.Layer):
-    """FLOAT: (value - mean) / deviation, 0 where the value is missing (NaN)."""
+    """FLOAT: (value - mean) / deviation, 0 where the value is missing: any NaN, and infinity."""
 
     def __init__(self, table: FeatureTable, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -56,7 +56,10 @@ class QuantityInput(keras.layers.Layer):
 
     def call(self, values: Any) -> Any:
         """float32 [...] -> float32 [..., 1]."""
-        known = tf.not_equal(tf.bitcast(values, tf.int32), _NAN_BITS)
+        # compared by their bits, as integers, so that no converter can take a number for a quantity and round it
+        bits = tf.bitcast(values, tf.int32)
+        positive = tf.logical_and(bits >= 0, bits < _INFINITY)
+        known = tf.logical_or(positive, bits < _NEGATIVE_INFINITY)
         # The constants come by way of integers chosen at run time: the float16 variant rounds those that are floats,
         # and the mean of years, not to speak of timestamps, doesn't survive it.
         mean = tf.bitcast(tf.where(known, self._mean, 0), tf.float32)

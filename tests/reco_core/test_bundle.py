@@ -14,7 +14,7 @@ from reco_core import bundle
 from reco_core.errors import OutputExists
 from reco_core.evaluation import read_ranks
 from reco_core.evaluation.metrics import metric_values
-from reco_core.examples import ItemAttribute, Vocabulary
+from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
 from reco_core.export import reproduces
 from reco_core.inference import Recommender
 
@@ -150,7 +150,9 @@ def test_the_zip_is_stored_and_the_same_every_time(made, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "b.zip"]
 
 
-def written(tmp_path: Path, attribute_name: str = "genres", values: tuple[str, ...] = ("<pad>", "a")) -> Path:
+def written(
+    tmp_path: Path, attribute_name: str = "genres", values: tuple[str, ...] = ("<pad>", "a"), features=()
+) -> Path:
     (tmp_path / "model").write_bytes(b"model")
     attribute = ItemAttribute(attribute_name, values, np.array([0, 0, 1]), np.array([1], np.int32))
     bundle.write(
@@ -161,6 +163,10 @@ def written(tmp_path: Path, attribute_name: str = "genres", values: tuple[str, .
         report={},
         golden={},
         details={},
+        features={
+            name: FeatureTable(name, "item", np.array([0, 2], np.int32), None, 1, vocabulary=("<pad>", "<oov>", name))
+            for name in features
+        },
     )
     return tmp_path / "out" / "bundle"
 
@@ -184,6 +190,13 @@ def test_an_attributes_column_name_stays_inside_the_bundle(tmp_path, column, nam
     assert {path.name for path in (folder / "vocabulary").iterdir()} == {"items.txt", f"{name}.txt"}
     assert (folder / "vocabulary" / "items.txt").read_text() == "<pad>\nx\n"
     assert read(folder, "items.json") == [{"index": 1, "id": "x", "title": "X", "count": 3, name: ["a"]}]
+
+
+def test_no_feature_loses_its_vocabulary_to_the_attribute(tmp_path):
+    folder = written(tmp_path, features=("genres", "item_genres")) / "vocabulary"
+    assert (folder / "genres.txt").read_text() == "<pad>\n<oov>\ngenres\n"
+    assert (folder / "item_genres.txt").read_text() == "<pad>\n<oov>\nitem_genres\n"
+    assert (folder / "item_item_genres.txt").read_text() == "<pad>\na\n"
 
 
 def test_line_breaks_in_values_do_not_shift_the_lines(tmp_path):

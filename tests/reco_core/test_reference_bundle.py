@@ -129,6 +129,62 @@ def test_with_genres_the_app_and_the_command_give_the_same_answers(make_bundle):
         answer = recommend(folder, [str(movie.id) for movie in selected], 30)
         ids = [int(item["id"]) for item in answer["recommendations"]]
         assert [number for number in ids if number not in chosen][: len(shown)] == shown
+    # the manifest names the list whose lines an app passes, and items.json has these lines
+    about = read(folder, "manifest.json")["features"]["context_movie_genre"]
+    assert (about["vocabulary"], about["out_of_vocabulary"]) == ("assets/movie_genre_vocab.txt", 0)
+    assert (folder / about["model_vocabulary"]).is_file()
+    lines = (folder / about["vocabulary"]).read_text(encoding="utf-8").split("\n")
+    for item in read(folder, "items.json"):
+        assert [lines[line] for line in item["features"]["context_movie_genre"]] == item["genres"]
+
+
+def test_movies_without_genres_are_of_a_genre_as_in_the_original(tensorflow_runtime, tmp_path):
+    """`(no genres listed)`, `UNK` and genres that differ in their blanks, from a folder in MovieLens' present form."""
+    from reco_core import pipeline
+    from reco_core.config import load
+    from reco_core.datasets import DatasetSpec
+    from reco_core.datasets import load as load_log
+    from reco_core.evaluating import evaluate_again
+
+    data = tmp_path / "ml-latest-small"
+    data.mkdir()
+    random = np.random.default_rng(0)
+    ratings = [
+        f"{user},{movie + 1},{random.integers(1, 6)}.0,{1000 + time}"
+        for user in range(1, 40)
+        for time, movie in enumerate(random.permutation(24)[:8])
+    ]
+    genres = ["Drama|Sci  Fi", "(no genres listed)", "Sci Fi|UNK", "Noir|Drama", "UNK", "Drama"]
+    movies = [f"{movie + 1},T{movie} (1999),{genres[movie % 6]}" for movie in range(24)]
+    (data / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *ratings]) + "\n")
+    (data / "movies.csv").write_text("\n".join(["movieId,title,genres", *movies]) + "\n")
+    log = load_log(data, DatasetSpec())
+    config = load(
+        {
+            "preset": "reference",
+            "training": {"max_epochs": 1},
+            "model": {"embedding_dim": 8},
+            "export": {"variants": ["float32"], "default_variant": "float32"},
+            "evaluation": {"bootstrap_samples": 100},
+        }
+    )
+    (tmp_path / "work").mkdir()
+    folder = tmp_path / "bundle"
+    pipeline.run(config, log, folder, work=tmp_path / "work")
+    client = AndroidClient(folder / "assets")
+
+    assert set(client.genres) == {"UNK", "Drama", "Sci Fi", "(no genres listed)", "Noir"}
+    by_id = {movie.id: movie.genres for movie in client.movies}
+    assert [by_id[number] for number in range(1, 7)] == [
+        ["Drama", "Sci Fi"],
+        ["(no genres listed)"],
+        ["Sci Fi"],
+        ["Noir", "Drama"],
+        [],
+        ["Drama"],
+    ]
+    again = evaluate_again(folder, log, tmp_path / "again")
+    assert again["test"]["ndcg@10"] == read(folder, "report.json")["test"]["ndcg@10"]
 
 
 @pytest.mark.slow

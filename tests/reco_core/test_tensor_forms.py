@@ -38,6 +38,11 @@ def test_the_app_has_no_batch_and_lines_of_genres():
     assert found["context_movie_id"].tolist() == [900, 50, 0]
     assert found["context_movie_genre"].tolist() == [2, 1, 3, 0]
     assert set(ReferenceForm(NUMBERS).to_file({"history": HISTORY})) == {"context_movie_id"}
+    assert form.file_values({"movie_genres": [3, 1]}) == {"movie_genres": [1, 3]}
+    assert form.model_values({"movie_genres": [1, 3, 4]}) == {"movie_genres": [3, 1, 1]}
+    assert form.file_values({"movie_genres": []}) == form.model_values({"movie_genres": []}) == {"movie_genres": []}
+    plain = {"year": [4]}
+    assert IndexForm().file_values(plain) == IndexForm().model_values(plain) == plain
     outputs = {
         "top_prediction_ids": np.array([7, 0], np.int32),
         "top_prediction_scores": np.array([0.5, 0], np.float32),
@@ -45,3 +50,9 @@ def test_the_app_has_no_batch_and_lines_of_genres():
     assert form.ids_of(outputs).tolist() == [2, 0]
     assert form.scores_of(outputs).tolist() == [0.5, 0.0]
     assert form.scores_of({"scores": np.array([3.0, -1.0, 2.0], np.float32)}).tolist() == [3.0, -1.0, 2.0]
+
+
+def test_what_is_out_of_the_vocabulary_is_unknown_where_no_genre_is():
+    form = ReferenceForm(NUMBERS, "movie_genres", np.zeros(1, np.int32))
+    found = form.to_file({"history": HISTORY, "movie_genres": np.array([[1, 0]], np.int32)})
+    assert found["context_movie_genre"].tolist() == [0, 0]

@@ -9,11 +9,12 @@ from reco_core.bundled_features import BundledFeature
 from reco_core.errors import ConfigInvalid
 from reco_core.told_features import feature_values
 
-WORDS = ("<pad>", "<oov>", "Drama", "War")
+WORDS = ("<pad>", "<oov>", "Drama", "War", "Film Noir")
 
 
 def one(name: str, kind: str, scope: str, layout: str = "aligned", length: int = 1) -> BundledFeature:
-    return BundledFeature(name, kind, scope, layout, length, 0, WORDS if kind == "category" else None, 0.0, 1.0)
+    size = 40 if kind == "int" else 0
+    return BundledFeature(name, kind, scope, layout, length, size, WORDS if kind == "category" else None, 0.0, 1.0)
 
 
 HISTORY = [{"features": {"genres": [2, 3], "year": [1]}}, {"features": {"genres": [], "year": [0]}}]
@@ -36,7 +37,10 @@ def test_values_of_items_stand_in_the_bundle():
 
 def test_values_of_users_are_told():
     assert values(one("taste", "category", "user", length=3), taste="War, Drama,Opera") == {"taste": [3, 2, 1]}
+    assert values(one("taste", "category", "user"), taste=" Film\u00a0 Noir") == {"taste": [4]}
     assert values(one("age", "int", "user"), age="25") == {"age": [25]}
+    for outside in ("40", "-1", "99999999999", "-99999999999999999999"):
+        assert values(one("age", "int", "user"), age=outside) == {"age": [40]}
     assert values(one("age", "int", "user")) == {}
     assert values(one("income", "float", "user"), income="1e3") == {"income": [1000.0]}
 
@@ -56,6 +60,8 @@ def test_values_of_interactions_are_told_one_for_each():
     [
         ({"rating": "5"}, "rating has 1 values for a history of 2; give one for each item"),
         ({"rating": "5,good"}, "rating takes numbers, found 'good'"),
+        ({"rating": "5,inf"}, "rating takes numbers, found 'inf'"),
+        ({"rating": "5,-1e39"}, "rating takes numbers, found '-1e39'"),
         ({"mood": "x"}, "no feature 'mood'; the bundle has rating"),
     ],
 )
@@ -69,3 +75,9 @@ def test_what_does_not_fit_is_named(told, message):
 def test_a_model_without_features_says_so():
     with pytest.raises(ConfigInvalid, match="the bundle's model reads ids alone"):
         feature_values({}, HISTORY, {"age": "3"}, 5)
+
+
+def test_not_a_number_is_missing():
+    found = feature_values({"rating": one("rating", "float", "interaction")}, HISTORY, {"rating": "nan,3e38"}, 5)
+    assert np.isnan(found["rating"][0])
+    assert found["rating"][1] == np.float32(3e38)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reco_core.bundled_features import one_line
 from reco_core.examples import FeatureTable, Vocabulary
 from reco_core.export.metadata.texts import AssociatedFile, FileKind, ModelText, SignatureText, TensorText
 from reco_core.export.serving import EMPTY_SCORE, ServingShape
@@ -108,8 +109,8 @@ def _feature(table: FeatureTable, shape: ServingShape) -> TensorText:
 
 
 def _feature_file(table: FeatureTable) -> AssociatedFile:
-    # a value may hold line breaks, and line n is the value of index n
-    lines = tuple(" ".join(value.split()) for value in table.vocabulary or ())
+    """The same bytes as the bundle's file of this name."""
+    lines = tuple(map(one_line, table.vocabulary or ()))
     return AssociatedFile(_file_name(table), f"Line n, from 0, is the value of index n of {table.name}.", lines)
 
 

@@ -66,3 +66,15 @@ def test_excluded_ids_are_part_of_the_inputs(trained, export_untrained):
         assert case["inputs"]["exclude_ids"] == [[1, 2]]
         assert not {1, 2} & set(case["ids"])
     assert reproduces(path, cases)
+
+
+def test_more_excluded_ids_than_items_are_no_items(trained, export_untrained):
+    from dataclasses import replace
+
+    _, example_set, _ = trained("bow")
+    _, _, files = export_untrained(2, only_float32=True, export={"exclude_ids": 3})
+    vocabulary = replace(example_set.vocabulary, item_ids=example_set.vocabulary.item_ids[:3])
+    timelines = replace(example_set.timelines, items=np.minimum(example_set.timelines.items, 2))
+    small = replace(example_set, vocabulary=vocabulary, timelines=timelines)
+    for case in golden_cases(files.variants["float32"].path, small, 3, 7):
+        assert case["inputs"]["exclude_ids"] == [[1, 2, 0]]

@@ -276,10 +276,49 @@ def test_genres_are_lines_of_a_list_and_indices_of_the_model(make_config):
 
 def test_genres_of_another_column_come_from_the_feature(make_config):
     items = app_items(genres_config(make_config, "kinds"), VOCABULARY, {"movie_genres": GENRE_TABLE})
-    assert items.genres == ((), ("Drama", "War"), (), ("War",), ())
+    # what is out of the model's vocabulary has a line, so that the app passes it as the model was trained with it
+    assert items.genres == ((), ("Drama", "War"), ("<oov>",), ("War",), ())
     assert items.genre_input is not None
-    assert items.genre_input.lines == ("UNK", "War", "Drama")
-    assert items.genre_input.indices.tolist() == [0, 3, 2]
+    assert items.genre_input.lines == ("UNK", "War", "Drama", "<oov>")
+    assert items.genre_input.indices.tolist() == [0, 3, 2, 1]
+    passed = items.form.to_file(
+        {"history": np.array([[1]], np.int32), "movie_genres": np.array([[3, 1, 2, 0]], np.int32)}
+    )
+    assert passed["context_movie_genre"].tolist() == [1, 3, 2, 0]
+
+
+def test_the_apps_genres_are_the_features_where_the_attribute_leaves_some_out(make_config):
+    # as with MovieLens' `(no genres listed)`, and with a genre that an item has twice
+    table = replace(
+        GENRE_TABLE,
+        values=np.array([2, 2, 1, 1, 4, 3], np.int32),
+        offsets=np.array([0, 0, 4, 5, 6, 6]),
+        vocabulary=("<pad>", "<oov>", "Drama", "War", "(no genres listed)"),
+        table_rows=5,
+    )
+    attribute = ItemAttribute(
+        "genres",
+        ("<pad>", "War", "Drama", "Rare", "UNK"),
+        np.array([0, 0, 3, 3, 4, 4]),
+        np.array([2, 4, 3, 1], np.int32),
+    )
+    items = app_items(
+        genres_config(make_config, "genres"), replace(VOCABULARY, attribute=attribute), {"movie_genres": table}
+    )
+    assert items.genres == ((), ("Drama", "Drama", "Rare", "<oov>"), ("(no genres listed)",), ("War",), ())
+    assert items.genre_input is not None
+    assert items.genre_input.lines == ("UNK", "Drama", "Rare", "<oov>", "(no genres listed)", "War")
+    assert items.genre_input.indices.tolist() == [0, 2, 1, 1, 4, 3]
+
+
+@pytest.mark.parametrize("words", [("Film\u00a0Noir", "Film Noir"), ("UNK", "War"), ("Drama", "seen nowhere")])
+def test_genres_without_a_line_of_their_own_are_refused(make_config, words):
+    values = np.array([2, 2, 2, 2] if "seen nowhere" in words else [2, 3, 1, 3], np.int32)
+    table = replace(GENRE_TABLE, vocabulary=("<pad>", "<oov>", *words), values=values)
+    with pytest.raises(ConfigInvalid, match="no line of its own for") as caught:
+        app_items(genres_config(make_config, "kinds"), VOCABULARY, {"movie_genres": table})
+    assert caught.value.errors[0].pointer == "/features/activity_groups/0/features/0"
+    assert caught.value.errors[0].code == "genre_without_line"
 
 
 def test_genres_of_interactions_are_refused(make_config):
@@ -297,11 +336,15 @@ def test_ids_that_are_no_numbers_are_refused(make_config):
 
 
 def test_genre_lines_go_by_count_and_then_by_first_appearance(make_config):
-    values = ("<pad>", "a", "b", "c", "d", "UNK")
-    # c b, b a, UNK a, d
-    attribute = ItemAttribute("genres", values, np.array([0, 0, 2, 4, 6, 7]), np.array([3, 2, 2, 1, 5, 1, 4], np.int32))
-    config = genres_config(make_config, "genres")
-    items = app_items(config, replace(VOCABULARY, attribute=attribute), {"movie_genres": GENRE_TABLE})
+    # c b, b a, a, d
+    table = replace(
+        GENRE_TABLE,
+        values=np.array([4, 3, 3, 2, 2, 5], np.int32),
+        offsets=np.array([0, 0, 2, 4, 5, 6]),
+        vocabulary=("<pad>", "<oov>", "a", "b", "c", "d"),
+        table_rows=6,
+    )
+    items = app_items(genres_config(make_config, "kinds"), VOCABULARY, {"movie_genres": table})
     assert items.genre_input is not None
     assert items.genre_input.lines == ("UNK", "b", "a", "c", "d")
 
