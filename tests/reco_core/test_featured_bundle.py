@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from reco_core.config import FeaturesConfig
+from reco_core.bundled_features import read_features
+from reco_core.config import FeaturesConfig, JobConfig
 from reco_core.errors import ConfigInvalid
 from reco_core.evaluating import evaluate_again
 from reco_core.evaluation import HistoryBatch
@@ -184,6 +186,38 @@ def test_evaluated_again_it_says_the_same_and_another_log_is_read_with_its_vocab
     other = evaluate_again(folder, turned, tmp_path / "other")
     for metric in ("recall@10", "ndcg@10", "mean_rank"):
         assert other["test"][metric]["value"] == pytest.approx(first["test"][metric]["value"])
+
+
+def test_what_another_log_says_nothing_of_is_missing_and_it_is_said(bundled, featured, tmp_path):
+    folder, _ = bundled
+    whole = evaluate_again(folder, featured, tmp_path / "whole")
+    assert not any("says nothing of" in line for line in whole["warnings"])
+    bare = replace(
+        featured,
+        user_features=pl.DataFrame(),
+        row_features=featured.row_features.with_columns(hour=pl.lit(None, dtype=pl.String)).drop("price"),
+        item_features=featured.item_features.drop("year"),
+    )
+    report = evaluate_again(folder, bare, tmp_path / "bare")
+    (said,) = [line for line in report["warnings"] if "says nothing of" in line]
+    missing = {"year", "hour", "price", "prices", "age", "likes", "income"}
+    assert set(said.split("nothing of ")[1].split(", which")[0].split(", ")) == missing
+    assert report["test"]["mean_rank"] != whole["test"]["mean_rank"]
+    # as from an app that passes none
+    manifest = read(folder, "manifest.json")
+    config = JobConfig.model_validate(manifest["config"])
+    tables = generate(config, bare, read_features(folder, manifest)).timelines.features
+    for name in missing:
+        table = tables[name]
+        given = table.values[1:] if table.scope == "item" else table.values
+        assert (given == np.float32(table.fill)).all(), name
+        assert table.scope == manifest["features"][name]["scope"]
+    wrong = replace(featured, user_features=featured.user_features.with_columns(age=pl.lit("old")))
+    with pytest.raises(ConfigInvalid, match="its column holds text"):
+        evaluate_again(folder, wrong, tmp_path / "wrong")
+    # to learn from, a column must be there
+    with pytest.raises(ConfigInvalid, match="no column"):
+        generate(config, bare)
 
 
 def _renumbered(log: Any) -> Any:
