@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from registry import ids, tables
@@ -27,6 +27,7 @@ def promote_checkpoint(
 ) -> Checkpoint:
     """Make a checkpoint, already in the blob store, the one to resume from. Raises LeaseLost.
 
+    The job's other checkpoints are forgotten: nothing goes on from them any more.
     It counts as progress if it is further than every earlier one: `epoch` epochs and `step` steps of the next are done.
     """
     moment = now(session)
@@ -45,10 +46,17 @@ def promote_checkpoint(
     )
     record_blob(session, Blob(sha256, bytes), moment)
     session.execute(insert(_checkpoints).values(**vars(checkpoint)))
+    _forget_all_but_the_furthest(session, job.id)
     if before is None or (before.epoch, before.step) < (epoch, step):
         job = fenced(session, claim, moment, attempts_without_progress=0)
         announce(session, job, "job.checkpointed", {"epoch": epoch, "step": step, "attempt": job.attempt})
     return checkpoint
+
+
+def _forget_all_but_the_furthest(session: Session, job_id: str) -> None:
+    furthest = latest_checkpoint(session, job_id)
+    if furthest is not None:
+        session.execute(delete(_checkpoints).where(_checkpoints.c.job_id == job_id, _checkpoints.c.id != furthest.id))
 
 
 def hand_on(session: Session, checkpoint: Checkpoint, job_id: str) -> None:

@@ -122,13 +122,17 @@ class TrainingConfig(Section):
     gradient_clip_norm: float | None = Field(5.0, gt=0, description="Global norm that gradients are clipped to.")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Probability mass spread evenly over all items.")
     checkpoint_seconds: float = Field(
-        10.0, ge=0, description="A checkpoint to resume from is written at most this often, and at the end of training."
+        10.0,
+        ge=0,
+        description="A checkpoint to resume from is written at most this often, and at the end of training; large ones "
+        "more rarely, so that a twentieth of the time goes into them. 0: as often as can be.",
     )
     keep_checkpoints: int | None = Field(
         0,
         ge=0,
         le=10000,
-        description="Epochs whose weights are kept to export from, besides the best: the newest so many; null: all.",
+        description="Epochs whose weights are kept to export from, besides the best: the newest so many; null: all. "
+        "They are held in memory and are part of each checkpoint to resume from; the estimate counts them.",
     )
     tensorboard: bool = Field(False, description="Write summaries that TensorBoard opens.")
 
@@ -139,6 +143,11 @@ class TrainingConfig(Section):
         if self.label_smoothing and self.loss != "full_softmax":
             raise ValueError("label_smoothing needs the loss full_softmax; set it to 0 or change loss")
         return self
+
+    @property
+    def most_kept(self) -> int:
+        """Epochs whose weights there are at the most, besides the best."""
+        return self.max_epochs if self.keep_checkpoints is None else min(self.keep_checkpoints, self.max_epochs)
 
     def batch_size_for(self, examples: int) -> int:
         """Examples per step where there are `examples` to train on."""

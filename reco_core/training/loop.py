@@ -27,6 +27,9 @@ from reco_core.training.summaries import Point, Summaries
 from reco_core.training.trained import TrainedModel, model_scorer
 
 MOST_VALIDATION_EXAMPLES = 10_000
+# Between two checkpoints passes at least so many times as long as the last one took to write: a twentieth of the time
+# at most goes into them, however large kept weights have made them.
+_PAUSE_PER_WRITING = 20
 
 
 def train(
@@ -100,6 +103,7 @@ class _Run:
         self.progress = Progress()
         self.best: Arrays = ()
         self.last_saved = time.monotonic()
+        self.saving_seconds = 0.0  # that the last checkpoint took
         self.calls = CompiledSteps(config, model, self.optimizer, self.data)
         self._order: tuple[int, Any] = (-1, None)
 
@@ -221,13 +225,17 @@ class _Run:
     def pause(self) -> None:
         """Between two calls: write a checkpoint if one is due, stop if asked to."""
         stop = self.should_stop()
-        due = time.monotonic() - self.last_saved >= self.config.training.checkpoint_seconds
+        least = self.config.training.checkpoint_seconds
+        if least > 0:  # 0 asks for one at every call, whatever that takes
+            least = max(least, _PAUSE_PER_WRITING * self.saving_seconds)
+        due = time.monotonic() - self.last_saved >= least
         if stop or due or self.progress.finished:
             self.save()
         if stop and not self.progress.finished:
             raise Interrupted(f"stopped in epoch {self.progress.epoch + 1}; a checkpoint holds all that was done")
 
     def save(self) -> None:
+        began = time.monotonic()
         checkpoint = Checkpoint(
             self.identity,
             self.progress,
@@ -239,6 +247,7 @@ class _Run:
         )
         path = write_checkpoint(self.checkpoints, checkpoint)
         self.last_saved = time.monotonic()
+        self.saving_seconds = self.last_saved - began
         self.reporter.checkpoint(path, self.progress.epoch, self.progress.step)
 
     def report_progress(self) -> None:

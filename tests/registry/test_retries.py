@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from registry import checkpoints, datasets, jobs, retries
+from registry import checkpoints, datasets, jobs, retries, tables
 from registry.errors import DatasetDeleted, JobNotFinished, JobNotRetryable, JobSucceeded, NotFound
 
 ERROR = {"code": "out_of_memory", "message": "m", "errors": []}
@@ -38,6 +39,20 @@ def test_a_new_job_with_the_furthest_checkpoint_and_the_epochs_in_it(world: Any)
     world.write(jobs.promote_checkpoint, claim, "c" * 64, 3, 4, 0)
     assert world.read(jobs.latest_checkpoint, new.id).epoch == 4
     assert world.read(jobs.latest_checkpoint, old.id).epoch == 2
+
+
+def test_a_job_has_no_more_checkpoints_than_the_one_to_go_on_from(world: Any) -> None:
+    def kept() -> list[tuple[str, int, int]]:
+        columns = tables.checkpoints.c
+        query = select(columns.job_id, columns.epoch, columns.step).order_by(columns.job_id)
+        return [tuple(row) for row in world.read(lambda session: session.execute(query).all())]
+
+    first, second = sorted([world.job().id, world.job().id])
+    for job_id, reached in ((first, [(1, 0), (1, 7), (2, 0)]), (second, [(3, 1), (2, 9)])):
+        claim = world.claim(job_id)
+        for epoch, step in reached:
+            world.write(jobs.promote_checkpoint, claim, f"{epoch}{step}" * 32, 3, epoch, step)
+    assert kept() == [(first, 2, 0), (second, 3, 1)]
 
 
 def test_what_it_began_with_stays(world: Any) -> None:

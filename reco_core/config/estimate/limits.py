@@ -116,12 +116,14 @@ class _Knob:
 
 def _knobs(config: JobConfig, found: Estimate) -> list[_Knob]:
     shortest = config.encoder.kernel_size if isinstance(config.encoder, Cnn) else 1
-    return [
+    knobs = [
         _Knob("training", "batch_size", 1, found.batch_size),
         _Knob("model", "embedding_dim", 2, config.model.embedding_dim),
         _Knob("examples", "max_history_length", shortest, config.examples.max_history_length),
         _Knob("training", "max_epochs", 1, config.training.max_epochs),
     ]
+    kept = config.training.most_kept
+    return [*knobs, _Knob("training", "keep_checkpoints", 0, kept)] if kept else knobs
 
 
 def _cheap_baselines(config: JobConfig) -> tuple[BaselineName, ...]:

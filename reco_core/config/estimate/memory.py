@@ -30,7 +30,7 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
     """Peak resident bytes of a training job."""
     dim, length, items = config.model.embedding_dim, config.examples.max_history_length, work.vocabulary
     size = _PROCESS + _log(config, work) + _ITEM * items + 2 * work.text_bytes
-    size += _COPIES * _FLOAT * parameters(config, work)
+    size += (_COPIES + config.training.most_kept) * _FLOAT * parameters(config, work)
     widest = max(dim, encoder_width(config), *config.model.hidden_layers, 1)
     if isinstance(config.encoder, Rnn):
         widest = max(widest, 4 * config.encoder.num_units)

@@ -14,6 +14,8 @@ _MANY = 0.99
 _SHARE_LEFT_OUT = 0.2
 _FEW_TEST_EXAMPLES = 400  # the standard error of a Recall@10 of .2 is .02
 _TIGHT = 0.8  # of a limit
+_LARGE_CHECKPOINT = 10**9  # bytes; four of them may lie on the disk, and the service keeps the newest
+_WEIGHTS_RESUMED = 4  # in each checkpoint: the weights, two moments, the best epoch's weights
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,15 @@ def _about_training(config: JobConfig, found: Estimate) -> Iterator[Remark]:
             "batch_larger_than_data",
             "/training/batch_size",
             f"there are only {found.work.train:,} training examples; each epoch will be a single step",
+        )
+    kept = training.most_kept
+    checkpoint = 4 * found.parameters * (_WEIGHTS_RESUMED + kept)
+    if kept and checkpoint > _LARGE_CHECKPOINT:
+        yield Remark(
+            "checkpoints_are_large",
+            "/training/keep_checkpoints",
+            f"each checkpoint to resume from carries the weights of up to {kept:,} kept epochs, "
+            f"{checkpoint / 1e9:,.1f} GB in all, and is written the more rarely for it; keep fewer",
         )
 
 

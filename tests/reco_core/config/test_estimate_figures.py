@@ -47,6 +47,7 @@ GROWING = [
     ("model", "embedding_dim", st.integers(2, 512)),
     ("training", "batch_size", st.integers(1, 65536)),
     ("training", "max_epochs", st.integers(1, 10000)),
+    ("training", "keep_checkpoints", st.integers(0, 10000)),
     ("evaluation", "bootstrap_samples", st.integers(100, 100_000)),
 ]
 encoders = st.one_of(
@@ -165,6 +166,7 @@ def test_what_fits_is_let_through():
 
 LARGE = {"model": {"embedding_dim": 512}, "training": {"batch_size": 65536}}
 LONG = {"model": {"hidden_layers": [2048]}, "training": {"max_epochs": 10000, "patience": 1000}}
+KEEPING = {"model": {"embedding_dim": 512}, "training": {"keep_checkpoints": None, "max_epochs": 1000}}
 UNROLLED = {"encoder": {"type": "rnn"}, "examples": {"max_history_length": 50}}
 
 
@@ -174,6 +176,7 @@ UNROLLED = {"encoder": {"type": "rnn"}, "examples": {"max_history_length": 50}}
         (LARGE, Limits(2 * 10**9), "/training/batch_size"),
         (LONG, Limits(None, 600), "/training/max_epochs"),
         (UNROLLED, Limits(1_300_000_000), "/examples/max_history_length"),
+        (KEEPING, Limits(2 * 10**9), "/training/keep_checkpoints"),
     ],
 )
 def test_the_remedy_is_the_largest_value_that_fits(document, limits, pointer):
@@ -219,6 +222,7 @@ def test_a_table_that_no_file_can_hold():
         ({"training": {"max_epochs": 100}}, {}, "patience_ends_it_earlier"),
         ({"training": {"batch_size": 65536}}, {"train": 1000}, "batch_larger_than_data"),
         ({"export": {"max_bytes": 200_000}}, {}, "budget_leaves_few"),
+        (KEEPING, {}, "checkpoints_are_large"),
         ({}, {"dropped_users": 500}, "many_users_left_out"),
         ({}, {"test": 100}, "few_test_examples"),
         ({}, {"train": 1000}, "few_examples_per_item"),
@@ -238,6 +242,15 @@ def test_limits_that_are_nearly_reached_are_said():
     found = estimate(config, WORK)
     tight = Limits(found.memory_bytes + 1, found.total.expected + 1)
     assert {one.code for one in warnings(config, found, tight)} == {"memory_is_tight", "deadline_is_near"}
+
+
+def test_weights_of_kept_epochs_are_memory_once_each_and_never_more_than_there_are_epochs():
+    def memory(**training):
+        return estimate(load({"training": {"max_epochs": 30, **training}}), WORK).memory_bytes
+
+    weights = 4 * estimate(load({}), WORK).parameters
+    assert memory(keep_checkpoints=7) - memory() == 7 * weights
+    assert memory(keep_checkpoints=None) == memory(keep_checkpoints=10_000) == memory() + 30 * weights
 
 
 def test_a_machine_is_known_by_its_jobs():

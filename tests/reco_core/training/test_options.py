@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,29 @@ def test_weights_are_kept_by_policy_and_the_best_always(train, interrupted, tmp_
     checkpoint = interrupted(3 * 9 + 4, folder="stopped", keep_checkpoints=keep)
     train(folder="elsewhere", resume_from=checkpoint, keep_checkpoints=keep)
     assert files(tmp_path / "elsewhere" / "weights") == files(folder)
+
+
+@pytest.mark.slow
+def test_checkpoints_that_take_long_to_write_are_written_rarely(train, monkeypatch):
+    from reco_core.training import loop
+
+    written: list[float] = []
+
+    def slowly(*given):
+        time.sleep(0.05)
+        path = write(*given)
+        written.append(time.monotonic())
+        return path
+
+    write = loop.write_checkpoint
+    monkeypatch.setattr(loop, "write_checkpoint", slowly)
+    options = {"stop_after": 10_000, "keep_checkpoints": None, "max_epochs": 8}  # steps one by one, without a stop
+    train(**options, checkpoint_seconds=0.01)
+    rare = len(written)
+    assert rare >= 2
+    assert min(np.diff(written[:-1]), default=1.0) >= 20 * 0.05  # the last one is that of the end
+    train(**options, checkpoint_seconds=0)
+    assert len(written) - rare >= 8 * 9  # after each step, or the epoch that it ends
 
 
 @pytest.mark.slow
