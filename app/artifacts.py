@@ -26,6 +26,8 @@ _MEDIA_TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".md": "text/plain; charset=utf-8",
     ".sha256": "text/plain; charset=utf-8",
+    # sent as an attachment only, and under the policy that all answers have: no script of it runs
+    ".html": "text/html; charset=utf-8",
     ".zip": "application/zip",
 }
 

@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -60,11 +60,12 @@ class Measurements:
             "latency_ms": round(_latency_ms(path, items, form), 4),
         }
 
-    def write(self, path: Path) -> None:
-        """Write what was measured, peak memory of this process included."""
+    def write(self, path: Path) -> Mapping[str, Any]:
+        """Write what was measured, peak memory of this process included; the document that was written."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         self._document["peak_memory_bytes"] = peak if sys.platform == "darwin" else peak * 1024
         path.write_text(json.dumps(self._document, indent=1) + "\n", encoding="utf-8")
+        return self._document
 
 
 def _latency_ms(path: Path, items: int, form: IndexForm | None) -> float:

@@ -19,7 +19,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reco_core import assessment, bundle, datasets, environment, evaluation, examples, export, model, training
+from reco_core import (
+    assessment,
+    bundle,
+    datasets,
+    environment,
+    evaluation,
+    examples,
+    export,
+    model,
+    report_page,
+    training,
+)
 from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
 from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
 from reco_core.datasets.types import Interactions
@@ -48,7 +59,8 @@ def run(
         source: the log, or its examples as `examples.prepare` makes them under the same config; the bundle is the same.
         work: folder for what is no part of the bundle: `checkpoints` to resume from, `weights` to export from again
             (best.npz, and those of the epochs that `training.keep_checkpoints` keeps), `tensorboard` where asked for,
-            `measurements.json`, which depends on the machine and the hour, and `ranks.npz`, which no phone needs.
+            `measurements.json`, which depends on the machine and the hour, `report.html`, which shows it beside the
+            report, and `ranks.npz`, which no phone needs.
         resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
         should_stop: asked several times a second while training.
 
@@ -210,7 +222,14 @@ def _deliver(
         )
     shipped = rankings.test[assessed.default_variant]
     evaluation.write_ranks(work / "ranks.npz", shipped, example_set, data_hash, repeats=config.repeats)
-    measured.write(work / "measurements.json")
+    report_page.write(
+        work,
+        report=assessed.report,
+        measured=measured.write(work / "measurements.json"),
+        history=trained.history,
+        config=config.model_dump(mode="json"),
+        data_hash=data_hash,
+    )
     return manifest
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Record = Callable[["Session", "Claim"], Job]
 BESIDE_THE_BUNDLE = ("bundle.zip", "measurements.json")
-# Also beside it, where the trainer left them: ranks where the test split was ranked, the rest by config.
-OPTIONAL_FILES = ("ranks.npz", "saved_model.zip")
+# Also beside it, where the trainer left them: ranks and the page where the test split was ranked, the rest by config.
+OPTIONAL_FILES = ("ranks.npz", "report.html", "saved_model.zip")
 OPTIONAL_FOLDERS = ("weights", "tensorboard", "examples")
 DEFAULT_MODEL = "default"
 

@@ -19,14 +19,15 @@ SUMS = "SHA256SUMS"
 MEASUREMENTS = "measurements.json"
 RANKS = "ranks.npz"
 SAVED_MODEL = "saved_model.zip"
+PAGE = "report.html"
 # Published with the bundle, but not files of it.
-BESIDE = (BUNDLE, MEASUREMENTS, RANKS, SAVED_MODEL)
+BESIDE = (BUNDLE, MEASUREMENTS, RANKS, SAVED_MODEL, PAGE)
 BESIDE_FOLDERS = ("weights/", "tensorboard/", "examples/")
 YANKED = "X-Yanked"
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT: dict[str, Any] = {
-    **dict.fromkeys(("application/octet-stream", "application/zip", "text/plain"), _BYTES),
+    **dict.fromkeys(("application/octet-stream", "application/zip", "text/plain", "text/html"), _BYTES),
     "application/json": {"schema": {}, "example": {"format_version": 1, "default_variant": "float16"}},
 }
 _YANKED = {

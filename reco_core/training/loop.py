@@ -138,6 +138,7 @@ class _Run:
             validation_ndcg=self.progress.best_value,
             examples=self.data.count,
             examples_per_second=self.calls.examples_per_second,
+            history=self.progress.history,
         )
 
     def epoch(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ class TrainedModel:
     examples: int
     examples_per_second: float | None  # of this process's own epochs; None when training was already complete
     epoch: int | None = None  # another epoch than the best, if the weights are its
+    history: tuple[Mapping[str, float], ...] = ()  # loss and validation metrics by epoch; weights alone don't know it
 
 
 def restored(model: DualEncoder, info: WeightsInfo, examples: int) -> TrainedModel:

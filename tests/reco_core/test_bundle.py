@@ -129,6 +129,11 @@ def test_events_tell_the_run(made):
     measured = json.loads((work / "measurements.json").read_text())
     assert measured["phases"].keys() == {"build_examples", "train", "export", "evaluate", "verify"}
     assert measured["training"]["examples_per_second"] > 0
+    page = (work / "report.html").read_text(encoding="utf-8")
+    metric = json.loads((folder / "report.json").read_text())["test"]["ndcg@10"]
+    assert f"{metric['value']:.4f}" in page
+    last = [event["metrics"] for event in events if event["event"] == "epoch"][-1]
+    assert f"{last['loss']:.4f}" in page
     assert list(work.glob("variants-*")) == []
     assert not folder.with_name("bundle.partial").exists()
 

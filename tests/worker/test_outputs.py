@@ -25,8 +25,9 @@ def outputs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_ranks_are_published_beside_the_bundle(service, outputs: Path) -> None:
+def test_the_ranks_and_the_page_are_published_beside_the_bundle(service, outputs: Path) -> None:
     (outputs / "ranks.npz").write_bytes(b"ranks")
+    (outputs / "report.html").write_bytes(b"page")
     (outputs / "checkpoint.npz").write_bytes(b"no business of anybody's")
     record = store_bundle(outputs, "films", service.blobs)
     claim = service.claim(service.train_job())
@@ -40,6 +41,7 @@ def test_the_ranks_are_published_beside_the_bundle(service, outputs: Path) -> No
         "measurements.json",
         "model.tflite",
         "ranks.npz",
+        "report.html",
         "report.json",
     ]
     assert models.get_file(version, "ranks.npz").sha256 == hashlib.sha256(b"ranks").hexdigest()

@@ -19,6 +19,7 @@ FILES = {
     "empty.txt": b"",
     "bundle.zip": b"PK\x05\x06" + b"\x00" * 18,
     "measurements.json": b"{}",
+    "report.html": b"<!doctype html>",
 }
 BASE = "/v1/models/films/versions/1"
 ADDRESS = f"{BASE}/files/model.tflite"
@@ -74,6 +75,7 @@ def test_head_says_what_get_says(films: Any, path: str) -> None:
         ("manifest.json", "application/json"),
         ("vocabulary/items.txt", "text/plain; charset=utf-8"),
         ("bundle.zip", "application/zip"),
+        ("report.html", "text/html; charset=utf-8"),
         ("variants/float32.tflite", "application/octet-stream"),
     ],
 )
@@ -81,6 +83,8 @@ def test_media_types(films: Any, name: str, media_type: str) -> None:
     answer = films.client.get(f"{BASE}/files/{name}")
     assert answer.headers["Content-Type"] == media_type
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{name.rpartition("/")[2]}"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
 @pytest.mark.parametrize("tag", [ETAG, f"W/{ETAG}", f'"x", {ETAG}', "*"])
@@ -198,7 +202,7 @@ def test_hostile_paths(films: Any, path: str) -> None:
 def test_checksums(films: Any) -> None:
     sums = films.client.get(f"{BASE}/files/SHA256SUMS").text
     names = [line.partition("  ")[2] for line in sums.splitlines()]
-    assert names == sorted(set(FILES) - {"bundle.zip", "measurements.json"})
+    assert names == sorted(set(FILES) - {"bundle.zip", "measurements.json", "report.html"})
     for line in sums.splitlines():
         sha256, _, name = line.partition("  ")
         assert sha256 == hashlib.sha256(FILES[name]).hexdigest()

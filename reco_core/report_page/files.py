@@ -1,0 +1,68 @@
+"""The exported files: bytes, quality, agreement with the trained model, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reco_core.report_page import words
+from reco_core.report_page.bars import bar_plot
+from reco_core.report_page.markup import Markup, figure, section, tag
+from reco_core.report_page.scatter import Spot, size_plot
+from reco_core.report_page.tables import table
+
+_NOTE = (
+    "The same model at several precisions. Overlap is the share of the trained model's first ten that the file has "
+    "among its own, on validation. Latency is the median of 200 calls on one thread of the machine that trained; a "
+    "phone takes longer, how much depends on the phone."
+)
+
+
+def variants(report: Mapping[str, Any], measured: Mapping[str, Any]) -> Markup:
+    """Each conversion, those that were refused too."""
+    found: Mapping[str, Any] = report.get("variants", {})
+    if not found:
+        return Markup("")
+    shipped = report.get("default_variant")
+    timed: Mapping[str, Any] = measured.get("variants", {})
+    spots = [
+        Spot(name, variant["bytes"], variant["ndcg@10"], name == shipped)
+        for name, variant in found.items()
+        if words.is_number(variant["ndcg@10"])
+    ]
+    plots = [figure(size_plot(spots, "NDCG@10 on test"), "NDCG@10 on test by size; the full mark ships")]
+    latencies = [
+        (name, timed[name]["latency_ms"], _milliseconds(timed[name]["latency_ms"])) for name in found if name in timed
+    ]
+    if latencies:
+        plots.append(figure(bar_plot(latencies, "Latency of one call"), "Latency of one call"))
+    rows = [
+        [
+            name,
+            words.size(variant["bytes"]),
+            words.figure(variant["ndcg@10"]),
+            words.figure(variant["recall@10"]),
+            words.percent(variant.get("overlap@10")),
+            _milliseconds(timed.get(name, {}).get("latency_ms")),
+            _fate(name, variant, shipped),
+        ]
+        for name, variant in found.items()
+    ]
+    head = ("File", "Size", "NDCG@10", "HR@10", "Overlap", "Latency", "")
+    return section(
+        "The exported files",
+        tag("p", _NOTE),
+        tag("div", *plots, class_="plots"),
+        table("Exported files, figures on test", head, rows),
+    )
+
+
+def _milliseconds(value: Any) -> str:
+    return f"{value:.3f} ms" if words.is_number(value) else words.NOTHING
+
+
+def _fate(name: str, variant: Mapping[str, Any], shipped: str | None) -> Markup | str:
+    refused = variant.get("refused")
+    if refused:
+        return tag("span", tag("b", "refused"), f": {refused}", class_="bad said")
+    return "ships as model.tflite" if name == shipped else ""
