@@ -55,7 +55,7 @@ def encode(
     """Every feature of a resolved config, by name.
 
     Vocabularies, means and deviations come from the training interactions, of user features from the users who have
-    some, of item features from the whole item table.
+    some, of item features from the whole item table (docs/decisions/0012-item-features-from-the-whole-table.md).
 
     Args:
         index: [item codes] item indices; 0 for items that the model doesn't know.
