@@ -97,13 +97,29 @@ def _field_error(fault: Any, document: Mapping[str, Any]) -> FieldError:
     names_a_field = fault["type"] in ("extra_forbidden", "missing")
     location = _in_document(fault["loc"], document, names_a_field)
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in location)
-    detail = fault["msg"].removeprefix("Value error, ")
+    detail = _in_words(fault)
     if fault["type"] == "extra_forbidden":
         known = _known_fields(location[:-1], document)
         close = get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return FieldError(pointer, "unknown_field", f"unknown field {location[-1]!r}; {hint}")
     return FieldError(pointer, fault["type"], detail)
+
+
+def _in_words(fault: Any) -> str:
+    """Pydantic's message, or a plainer one where it speaks of Python."""
+    context = fault.get("ctx", {})
+    if fault["type"] == "too_short":
+        return f"at least {context['min_length']} is needed, found {context['actual_length']}; add one, or leave it out"
+    if fault["type"] == "union_tag_invalid":
+        known, given = context["expected_tags"], context["tag"]
+        close = get_close_matches(given.lower(), [name.strip(" '") for name in known.split(",")], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {known}"
+        return f"there is no type {given!r}; {hint}"
+    if fault["type"] == "union_tag_not_found":
+        return "`type` is missing; it says which of the kinds this is"
+    message: str = fault["msg"]
+    return message.removeprefix("Value error, ")
 
 
 def _without_echoes(faults: list[FieldError]) -> list[FieldError]:

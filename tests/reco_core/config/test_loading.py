@@ -139,3 +139,28 @@ def test_configs_are_frozen_and_comparable():
     assert loaded.encoder == Bow()
     with pytest.raises(ValueError, match="frozen"):
         loaded.training.batch_size = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("features", "pointer", "words"),
+    [
+        (
+            {"activity_groups": [{"features": []}]},
+            "/features/activity_groups/0/features",
+            "at least 1 is needed, found 0",
+        ),
+        ({"history": [{"name": "year", "type": "INT"}]}, "/features/history/0", "did you mean 'int'?"),
+        (
+            {"history": [{"name": "year", "type": "date"}]},
+            "/features/history/0",
+            "choose one of: 'int', 'string', 'float'",
+        ),
+        ({"history": [{"name": "year"}]}, "/features/history/0", "`type` is missing"),
+    ],
+)
+def test_faults_in_groups_are_told_in_plain_words(features, pointer, words):
+    with pytest.raises(ConfigInvalid) as caught:
+        config.load({"features": features})
+    [fault] = caught.value.errors
+    assert fault.pointer == pointer
+    assert words in fault.detail
