@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check compose-check fuzz docs lock clean
+.PHONY: help setup demo serve test check figures compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -32,6 +32,9 @@ check: $(STAMP) ## The same without the tests: seconds
 
 fuzz: $(STAMP) ## Requests of every kind against a running service: no 5xx, no answer that isn't described (ARGS="--examples 250")
 	@$(BIN)/python scripts/fuzz.py $(ARGS)
+
+figures: $(STAMP) ## Train every ready config on MovieLens-100K and compare with the figures in its first lines
+	@POCKETREC_ALL_FIGURES=1 $(BIN)/python -m pytest tests/e2e/test_preset_figures.py -q $(ARGS)
 
 compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docker, on this machine's PostgreSQL and Redis
 	@$(BIN)/python scripts/check_compose.py $(ARGS)

@@ -91,7 +91,7 @@ def test_the_app_and_the_command_give_the_same_answers(reference_bundle):
     assert len(shown) == 10
 
 
-def test_the_saved_model_stands_beside_and_not_in_the_bundle(reference_bundle):
+def test_the_saved_model_stands_beside_and_not_in_the_bundle(tensorflow_runtime, reference_bundle):
     import tensorflow as tf
 
     assert not list(reference_bundle.rglob("saved_model*"))

@@ -82,7 +82,7 @@ def test_the_vocabularies_are_the_originals_to_the_byte(reference):
 
 
 @pytest.mark.slow
-def test_tensorflow_reads_the_same_examples(reference):
+def test_tensorflow_reads_the_same_examples(tensorflow_runtime, reference):
     import tensorflow as tf
 
     folder, facts, ours, _ = reference
