@@ -52,6 +52,23 @@ def changes(sets: Sequence[str] | None, options: Mapping[str, Any]) -> dict[str,
     return document
 
 
+def merged(document: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`document` with the fields of `over`, checked.
+
+    Raises:
+        ConfigInvalid: the result is not valid.
+    """
+    from reco_core.config import load
+
+    def put(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+        inside = {name: put(below.get(name) or {}, value) for name, value in over.items() if isinstance(value, dict)}
+        return {**below, **over, **inside}
+
+    whole = put(document, over)
+    load(whole)
+    return whole
+
+
 def listed(option: str, text: str | None) -> list[str] | None:
     """`a,b` -> [a, b]; None where the option wasn't given.
 

@@ -77,9 +77,9 @@ def evaluate(
     """
     from app.cli.changes import changes, listed, whole_numbers
     from app.cli.children import stop_on_signals
+    from app.cli.pipeline_runs import run_pipeline
     from app.cli.recommend import WITHOUT_TENSORFLOW
     from app.cli.specs import dataset_spec, require_paths
-    from app.cli.train import run_pipeline
 
     stop_on_signals()
     chosen = listed("--variants", variants)

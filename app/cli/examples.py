@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, guarded
-from app.cli.options import AsJson, Config, Format, ItemsBeside, Map, Preset, UsersBeside
+from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, Preset, UsersBeside
 from app.cli.output import console, human_bytes, print_json
 
 
@@ -22,7 +22,6 @@ class Layout(StrEnum):
     ORIGINAL_2020 = "original_2020"
 
 
-Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files; made if it is missing.")]
 MinTimelineLength = Annotated[
     int | None, typer.Option("--min-timeline-length", metavar="N", help="Leave out users with fewer interactions.")
@@ -92,8 +91,8 @@ def examples(
     Options given here go before those of --preset or --config. Item ids must be whole numbers other than 0.
     """
     from app.cli.children import stop_on_signals
+    from app.cli.pipeline_runs import run_pipeline
     from app.cli.specs import dataset_spec
-    from app.cli.train import run_pipeline
 
     stop_on_signals()
     options = {

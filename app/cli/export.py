@@ -87,8 +87,8 @@ def export(
     """
     from app.cli.changes import changes, listed
     from app.cli.children import stop_on_signals
+    from app.cli.pipeline_runs import print_result, run_pipeline
     from app.cli.specs import dataset_spec, require_paths
-    from app.cli.train import print_result, run_pipeline
 
     stop_on_signals()
     document = changes(

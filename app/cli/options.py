@@ -18,6 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 Url = Annotated[str, typer.Option("--url", envvar="POCKETREC_URL", metavar="URL", help="Address of the service.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list, newest first.")]
+Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]
 Format = Annotated[
     str | None,
     typer.Option(

@@ -57,9 +57,8 @@ def order(
         CommandFailed: options that contradict each other, or lack one.
         ConfigInvalid: the preset or the file is not valid.
     """
-    from app.cli.changes import changes
+    from app.cli.changes import changes, merged
     from app.cli.specs import config_document
-    from app.cli.train import merged
 
     document: dict[str, Any] | None = changes(sets, {}) or None
     if type_ in (Type.TRAIN, Type.EXAMPLES):
