@@ -13,15 +13,17 @@ import pytest
 from reco_core.config import JobConfig, load
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
 
-PIPELINE = (
-    "model",
-    "training",
+# Two groups of about the same length, since there are two processes; each shares trained models within itself.
+TRAINING = ("model", "training")
+FILES = (
     "export",
     "test_bundle.py",
     "test_run.py",
     "test_recommending.py",
     "test_export_again.py",
     "test_evaluating.py",
+    "test_featured_bundle.py",
+    "test_reference_bundle.py",
 )
 
 
@@ -30,10 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     for item in items:
         parts = item.path.relative_to(root).parts
-        if parts[0] == "reco_core" and parts[1] in PIPELINE:
-            item.add_marker(pytest.mark.xdist_group("pipeline"))
-        else:
-            item.add_marker(pytest.mark.xdist_group("/".join(parts)))
+        group = "/".join(parts)
+        if parts[0] == "reco_core":
+            group = "training" if parts[1] in TRAINING else "files" if parts[1] in FILES else group
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
