@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check figures compose-check fuzz docs lock clean
+.PHONY: help setup demo serve test coverage check figures compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -24,8 +24,11 @@ demo: $(STAMP) ## Run the main job on MovieLens-100K through the real service (A
 serve: $(STAMP) ## Start the service on this machine
 	@exec $(BIN)/pocketrec serve $(ARGS)
 
-test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all tests with coverage
+test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all tests
 	@$(BIN)/python scripts/check.py --tests
+
+coverage: $(STAMP) ## The same, and which lines the tests reach (some minutes more)
+	@$(BIN)/python scripts/check.py --coverage
 
 check: $(STAMP) ## The same without the tests: seconds
 	@$(BIN)/python scripts/check.py
