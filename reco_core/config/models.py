@@ -80,6 +80,13 @@ class ModelConfig(Section):
 def automatic_batch_size(examples: int) -> int:
     """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
     return min(512, max(32, examples // 100))
+    id_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the items that each training step knows by their attributes alone, as items are known "
+        "that are added later.",
+    )
 
 
 class TrainingConfig(Section):
@@ -194,6 +201,28 @@ class ExportConfig(Section):
     saved_model: bool = Field(False, description="Also write the SavedModel, as saved_model.zip beside the bundle.")
     variants: tuple[VariantName, ...] = Field(
         ("float32", "float16", "dynamic_int8"), min_length=1, description="Conversions to make; float32 is always made."
+    cold_items: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the items that training is kept from wholly, so that the report can say how well items "
+        "are ranked by their attributes alone; 0: none. The files that ship know them as items added later.",
+    )
+
+    @model_validator(mode="after")
+    def _training_ends_before_test(self) -> Self:
+        if self.cold_items and self.protocol == "reference":
+            raise ValueError(
+                "cold_items needs a protocol that holds out what comes last, and `reference` splits at random; "
+                "set cold_items to 0 or protocol to leave_one_out"
+            )
+        return self
+
+    def baselines_for(self, items: int) -> tuple[BaselineName, ...]:
+        """The baselines to fit where there are `items` items."""
+        if self.baselines is not None:
+            return self.baselines
+        return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
     )
     default_variant: VariantName = Field("float16", description="The variant that becomes model.tflite.")
     top_k: int = Field(100, ge=1, le=1000, description="Recommendations per call (K); at most the number of items.")

@@ -104,6 +104,8 @@ def _columns(example_set: ExampleSet) -> Iterator[tuple[str, NDArray[Any]]]:
         yield f"{name}.users", split.users
         yield f"{name}.labels", split.labels
     yield "in_training", example_set.in_training
+    if len(example_set.cold_items):
+        yield "cold_items", example_set.cold_items
     yield "vocabulary.counts", vocabulary.counts
     if vocabulary.attribute is not None:
         yield "attribute.offsets", vocabulary.attribute.offsets
@@ -174,6 +176,7 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         )
     timelines: dict[str, Any] = {name: files.column(f"timelines.{name}") for name in _TIMELINES if name != "timestamps"}
     return ExampleSet(
+    cold = files.column_or_none("cold_items")
         protocol=meta["protocol"],
         vocabulary=Vocabulary(
             item_ids=files.texts("vocabulary.item_ids"),
@@ -192,6 +195,7 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         dropped_users=meta["dropped_users"],
         features=FeaturesConfig.model_validate(meta["feature_groups"]),
     )
+        **({} if cold is None else {"cold_items": cold}),
 
 
 def _files(folder: Path) -> list[Path]:

@@ -102,8 +102,9 @@ def taken(table: FeatureTable, rows: NDArray[np.integer]) -> FeatureTable:
 
 def trained_users(raw: RawTimelines, in_training: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """[timelines] whether anything of the user may be learned from."""
-    counts: NDArray[np.int64] = np.add.reduceat(in_training, raw.offsets[:-1], dtype=np.int64)  # no timeline is empty
-    return counts > 0
+    until = np.concatenate([[0], np.cumsum(in_training)])
+    trained: NDArray[np.bool_] = until[raw.offsets[1:]] > until[raw.offsets[:-1]]
+    return trained
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
 from reco_core.errors import DatasetTooSmall
+from reco_core.examples.cold import cold_codes, without_cold
 from reco_core.examples.feature_tables import Fitted, encode, trained_users
 from reco_core.examples.features import resolve
 from reco_core.examples.split import SplitResult, leave_one_out, reference
@@ -31,7 +32,8 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
     """
     raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
-    split = _split(config, raw)
+    cold = cold_codes(config, interactions)
+    raw, split = without_cold(raw, _split(config, raw), cold)
     features = config.features  # of a model that is there every choice is made
     if fitted is None:
         features = resolve(
@@ -79,6 +81,7 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
         in_training=split.in_training,
         dropped_users=raw.dropped_users,
         features=features,
+        cold_items=np.sort(index[cold]),
     )
 
 

@@ -131,6 +131,10 @@ class Examples:
 class ExampleSet:
     """Stage 2's result. `in_training[p]` tells whether the interaction at position p may be learned from."""
 
+def _none() -> NDArray[np.int32]:
+    return np.zeros(0, np.int32)
+
+
     protocol: str
     vocabulary: Vocabulary
     timelines: Timelines
@@ -144,6 +148,7 @@ class ExampleSet:
     def split(self, name: Split) -> Examples:
         """The examples of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+    cold_items: NDArray[np.int32] = field(default_factory=_none)  # indices of those that training is kept from, rising
 
 
 def windows(timelines: Timelines, users: NDArray[np.int32], ends: NDArray[np.int64], length: int) -> NDArray[np.int32]:

@@ -19,6 +19,7 @@ from reco_core.model.label_encoder import LabelEncoder
 
 # No layer's dropout has a seed of the groups' before there are so many hidden layers.
 _GROUP_SITES = 100
+_ID_SITE = _GROUP_SITES - 1
 
 
 class DualEncoder(keras.Model):
@@ -37,6 +38,7 @@ class DualEncoder(keras.Model):
             item_attribute(config, vocabulary),
             model.item_bias,
             config.seed,
+            model.id_dropout,
             name="label_encoder",
         )
         self.context_encoder = context_encoders.build(config.encoder, model.embedding_dim)
@@ -118,13 +120,17 @@ class DualEncoder(keras.Model):
 
         With `candidates`, int32 [n] item indices, only their scores, in their order: float32 [batch, n].
         """
-        rows = self.label_encoder.rows()
+        rows = self.label_encoder.rows(self.id_drop_seed(dropout_seed))
         embedded = tf.gather(rows, tf.maximum(inputs["history"] - 1, 0))  # [batch, length, dim]
         context = self.encode(embedded, inputs, dropout_seed)
         biases = self.label_encoder.biases()
         if candidates is not None:
             rows, biases = tf.gather(rows, candidates - 1), tf.gather(biases, candidates - 1)
         return tf.matmul(context, rows, transpose_b=True) + biases
+
+    def id_drop_seed(self, dropout_seed: Any) -> Any:
+        """What `label_encoder.rows` draws with in the step of this `dropout_seed`; None for None."""
+        return None if dropout_seed is None else tf.stack([dropout_seed[0] + _ID_SITE, dropout_seed[1]])
 
     def call(self, inputs: Any) -> Any:
         """Same as `scores` without dropout."""

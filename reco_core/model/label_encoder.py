@@ -15,12 +15,20 @@ class LabelEncoder(keras.layers.Layer):
     """Item representation = id embedding + mean of its attribute embeddings; and a bias per item."""
 
     def __init__(
-        self, items: int, dim: int, attribute: ItemAttribute | None, item_bias: bool, seed: int, **kwargs: Any
+        self,
+        items: int,
+        dim: int,
+        attribute: ItemAttribute | None,
+        item_bias: bool,
+        seed: int,
+        id_dropout: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.items = items
         self.dim = dim
         self.item_bias = item_bias
+        self.id_dropout = id_dropout
         self._seed = seed
         self._attribute = attribute
         self.embeddings: Any = None
@@ -45,10 +53,25 @@ class LabelEncoder(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.items,), initializer="zeros")
         super().build(input_shape)
 
-    def rows(self) -> Any:
-        """float32 [items, dim]: index i stands in row i - 1. Padding has no row, so nothing of it can be learned."""
+    @property
+    def attribute_values(self) -> tuple[str, ...]:
+        """What the rows of `attribute_embeddings` stand for, "<pad>" first; empty where there is no attribute."""
+        return () if self._attribute is None else self._attribute.values
+
+    def rows(self, id_drop_seed: Any = None) -> Any:
+        """float32 [items, dim]: index i stands in row i - 1. Padding has no row, so nothing of it can be learned.
+
+        With `id_drop_seed`, int32 [2] that differs from step to step, `id_dropout` of the items are without their id
+        embedding, in the history and as labels alike: as items are that are added after training.
+        """
         rows = self.embeddings.value
-        return rows if self._attribute is None else rows + self._attribute_means(self._attribute)
+        if self._attribute is None:
+            return rows
+        if id_drop_seed is not None and self.id_dropout:
+            drawn = tf.random.stateless_uniform([self.items, 1], id_drop_seed, alg="philox")
+            # not scaled up, unlike dropout of units: in the file an item has all of its id embedding or nothing of it
+            rows = rows * tf.cast(drawn >= self.id_dropout, rows.dtype)
+        return rows + self._attribute_means(self._attribute)
 
     def biases(self) -> Any:
         """float32 [items]; zeros where the config has no item bias."""
