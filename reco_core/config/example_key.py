@@ -18,7 +18,8 @@ def cache_key(config: JobConfig, data_hash: str) -> str:
         "min_timeline_length": config.min_timeline_length,
         "min_rating": config.examples.min_rating,
     }
-    examples |= {pointer: _at(config, pointer) for pointer in SPLIT_FIELDS[protocol]}
+    if protocol == "reference":  # the only one that draws lots
+        examples |= {"train_data_fraction": config.examples.train_data_fraction, "seed": config.seed}
     if config.evaluation.cold_items:
         examples |= {"cold_items": config.evaluation.cold_items, "seed": config.seed}
     document = {

@@ -75,11 +75,6 @@ class ModelConfig(Section):
         "`auto` takes the item table's if it has one, null uses ids only.",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on the encoder's input and output, in training.")
-
-
-def automatic_batch_size(examples: int) -> int:
-    """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
-    return min(512, max(32, examples // 100))
     id_dropout: float = Field(
         0.0,
         ge=0,
@@ -87,6 +82,11 @@ def automatic_batch_size(examples: int) -> int:
         description="Share of the items that each training step knows by their attributes alone, as items are known "
         "that are added later.",
     )
+
+
+def automatic_batch_size(examples: int) -> int:
+    """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
+    return min(512, max(32, examples // 100))
 
 
 class TrainingConfig(Section):
@@ -180,6 +180,22 @@ class EvaluationConfig(Section):
         description="Baselines fitted on the same training data.",
     )
     bootstrap_samples: int = Field(1000, ge=100, le=100000, description="Resamples behind each 95% interval.")
+    cold_items: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the items that training is kept from wholly, so that the report can say how well items "
+        "are ranked by their attributes alone; 0: none. The files that ship know them as items added later.",
+    )
+
+    @model_validator(mode="after")
+    def _training_ends_before_test(self) -> Self:
+        if self.cold_items and self.protocol == "reference":
+            raise ValueError(
+                "cold_items needs a protocol that holds out what comes last, and `reference` splits at random; "
+                "set cold_items to 0 or protocol to leave_one_out"
+            )
+        return self
 
 
 class ExportConfig(Section):
@@ -201,28 +217,6 @@ class ExportConfig(Section):
     saved_model: bool = Field(False, description="Also write the SavedModel, as saved_model.zip beside the bundle.")
     variants: tuple[VariantName, ...] = Field(
         ("float32", "float16", "dynamic_int8"), min_length=1, description="Conversions to make; float32 is always made."
-    cold_items: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
-        description="Share of the items that training is kept from wholly, so that the report can say how well items "
-        "are ranked by their attributes alone; 0: none. The files that ship know them as items added later.",
-    )
-
-    @model_validator(mode="after")
-    def _training_ends_before_test(self) -> Self:
-        if self.cold_items and self.protocol == "reference":
-            raise ValueError(
-                "cold_items needs a protocol that holds out what comes last, and `reference` splits at random; "
-                "set cold_items to 0 or protocol to leave_one_out"
-            )
-        return self
-
-    def baselines_for(self, items: int) -> tuple[BaselineName, ...]:
-        """The baselines to fit where there are `items` items."""
-        if self.baselines is not None:
-            return self.baselines
-        return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
     )
     default_variant: VariantName = Field("float16", description="The variant that becomes model.tflite.")
     top_k: int = Field(100, ge=1, le=1000, description="Recommendations per call (K); at most the number of items.")

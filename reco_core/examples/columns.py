@@ -175,8 +175,8 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
             vocabulary=files.texts(f"feature-{number}.vocabulary") if entry["has_vocabulary"] else None,
         )
     timelines: dict[str, Any] = {name: files.column(f"timelines.{name}") for name in _TIMELINES if name != "timestamps"}
-    return ExampleSet(
     cold = files.column_or_none("cold_items")
+    return ExampleSet(
         protocol=meta["protocol"],
         vocabulary=Vocabulary(
             item_ids=files.texts("vocabulary.item_ids"),
@@ -194,8 +194,8 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         in_training=files.column("in_training"),
         dropped_users=meta["dropped_users"],
         features=FeaturesConfig.model_validate(meta["feature_groups"]),
-    )
         **({} if cold is None else {"cold_items": cold}),
+    )
 
 
 def _files(folder: Path) -> list[Path]:

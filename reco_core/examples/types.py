@@ -127,13 +127,13 @@ class Examples:
         return len(self.labels)
 
 
-@dataclass(frozen=True)
-class ExampleSet:
-    """Stage 2's result. `in_training[p]` tells whether the interaction at position p may be learned from."""
-
 def _none() -> NDArray[np.int32]:
     return np.zeros(0, np.int32)
 
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """Stage 2's result. `in_training[p]` tells whether the interaction at position p may be learned from."""
 
     protocol: str
     vocabulary: Vocabulary
@@ -144,11 +144,11 @@ def _none() -> NDArray[np.int32]:
     in_training: NDArray[np.bool_]  # [interactions]
     dropped_users: int  # users with timelines shorter than `min_timeline_length`
     features: FeaturesConfig = field(default_factory=FeaturesConfig)  # resolved: which group reads which feature
+    cold_items: NDArray[np.int32] = field(default_factory=_none)  # indices of those that training is kept from, rising
 
     def split(self, name: Split) -> Examples:
         """The examples of one split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
-    cold_items: NDArray[np.int32] = field(default_factory=_none)  # indices of those that training is kept from, rising
 
 
 def windows(timelines: Timelines, users: NDArray[np.int32], ends: NDArray[np.int64], length: int) -> NDArray[np.int32]:
