@@ -5,7 +5,7 @@ command line.
 """
 
 from reco_core.config.changes import EVALUATION_CHANGES, EXPORT_CHANGES, with_changes
-from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Rnn
+from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Gru, Rnn, Transformer
 from reco_core.config.features import (
     ActivityGroup,
     FeatureConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "FeaturesConfig",
     "FloatFeature",
     "GlobalGroup",
+    "Gru",
     "IntFeature",
     "JobConfig",
     "ModelConfig",
@@ -52,6 +53,7 @@ __all__ = [
     "StringFeature",
     "TfrecordConfig",
     "TrainingConfig",
+    "Transformer",
     "VariantName",
     "json_schema",
     "load",

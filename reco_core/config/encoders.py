@@ -32,4 +32,22 @@ class Rnn(Section):
     num_units: int = Field(64, ge=1, le=512, description="Width of the LSTM's state.")
 
 
-EncoderConfig = Annotated[Bow | Cnn | Rnn, Field(discriminator="type")]
+class Gru(Section):
+    """A GRU, read out after the last real item: as an LSTM, with three gates instead of four."""
+
+    type: Literal["gru"] = "gru"
+    num_units: int = Field(64, ge=1, le=512, description="Width of the GRU's state.")
+
+
+class Transformer(Section):
+    """Causal self-attention over the history, positions counted back from the last real item."""
+
+    type: Literal["transformer"] = "transformer"
+    blocks: int = Field(2, ge=1, le=4, description="Layers of attention and feed-forward network.")
+    heads: int = Field(2, ge=1, le=8, description="Attention heads; embedding_dim is a multiple of them.")
+    feed_forward_ratio: int = Field(
+        1, ge=1, le=4, description="Width of the feed-forward network as a multiple of embedding_dim."
+    )
+
+
+EncoderConfig = Annotated[Bow | Cnn | Rnn | Gru | Transformer, Field(discriminator="type")]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reco_core.model.context_encoders.positions import Drop
+
 
 @keras.saving.register_keras_serializable("pocketrec")
 class BowEncoder(keras.layers.Layer):
@@ -16,7 +18,7 @@ class BowEncoder(keras.layers.Layer):
         """[batch, length, dim] -> [batch, width]."""
         return (input_shape[0], input_shape[-1])
 
-    def call(self, embedded: Any, mask: Any) -> Any:
+    def call(self, embedded: Any, mask: Any, drop: Drop | None = None) -> Any:  # noqa: ARG002 - no place for dropout within
         """[batch, length, dim], [batch, length] -> [batch, dim]."""
         # items 1 3 and a pad, embedded 2 4 0 -> (2 + 4) / 2 = 3
         total = tf.reduce_sum(embedded * mask[:, :, None], axis=1)

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from reco_core.model.context_encoders.positions import Drop
+
 
 @keras.saving.register_keras_serializable("pocketrec")
 class CnnEncoder(keras.layers.Layer):
@@ -37,7 +39,7 @@ class CnnEncoder(keras.layers.Layer):
         """[batch, length, dim] -> [batch, width]."""
         return (input_shape[0], self.filters[-1])
 
-    def call(self, embedded: Any, mask: Any) -> Any:
+    def call(self, embedded: Any, mask: Any, drop: Drop | None = None) -> Any:  # noqa: ARG002 - no place for dropout within
         """[batch, length, dim], [batch, length] -> [batch, filters of the last layer]."""
         hidden = embedded
         for layer in self.convolutions:

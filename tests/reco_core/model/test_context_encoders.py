@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reco_core.config import Bow, Cnn, EncoderConfig, Rnn
+from reco_core.config import Bow, Cnn, EncoderConfig, Gru, Rnn, Transformer
 
 BATCH, LENGTH, DIM = 5, 6, 4
 LENGTHS = [6, 3, 1, 5, 0]
@@ -105,6 +105,21 @@ class TestCnn(Contract):
     width = 3 * DIM
 
 
+class TestGru(Contract):
+    config = Gru(num_units=7)
+    width = 7
+
+
+class TestTransformer(Contract):
+    config = Transformer(blocks=2, heads=2)
+    width = DIM
+
+
+class TestTransformerOfOneBlock(Contract):
+    config = Transformer(blocks=1, heads=3, feed_forward_ratio=2)
+    width = 6  # the least multiple of the heads that holds the embeddings
+
+
 class TestRnn(Contract):
     config = Rnn(num_units=7)
     width = 7
@@ -120,11 +135,12 @@ class TestRnn(Contract):
 
 
 def test_long_histories_are_read_in_a_loop(convert):
-    from reco_core.model.context_encoders.rnn import MOST_UNROLLED_STEPS, RnnEncoder
+    from reco_core.model.context_encoders import RnnEncoder
+    from reco_core.model.context_encoders.recurrent import MOST_UNROLLED_STEPS
 
     layer = RnnEncoder(3)
     layer.build((None, MOST_UNROLLED_STEPS + 1, 2))
-    assert not layer.lstm.unroll
+    assert not layer.layer.unroll
     run, operations = convert(layer, MOST_UNROLLED_STEPS + 1, 2)
     assert not [name for name in operations if "Flex" in name]
     embedded = np.random.default_rng(3).normal(size=(1, MOST_UNROLLED_STEPS + 1, 2)).astype(np.float32)

@@ -1,0 +1,190 @@
+"""Causal self-attention over the history.
+
+Vaswani et al. 2017, "Attention Is All You Need"; for recommendation Kang and McAuley 2018, "Self-Attentive Sequential
+Recommendation". Positions are relative (Shaw et al. 2018; the scalar form of Raffel et al. 2020): each head adds a
+learned number for how many interactions lie between the one that asks and the one that is asked, so that the newest
+items are known as such whatever the length of the history.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from reco_core.model.context_encoders.positions import Drop, last_position, visible
+
+_UNSEEN = -3e4  # added to what may not be looked at: its exponential is 0, and float16 can hold it
+_EPSILON = 1e-6
+_SITES = 3  # places with dropout in a block
+
+
+@keras.saving.register_keras_serializable("pocketrec")
+class TransformerEncoder(keras.layers.Layer):
+    """Blocks of attention and a feed-forward network, each added to its input, then a last normalisation.
+
+    Normalisation stands before each part ("pre-norm"), which trains without a warm-up of thousands of steps.
+    """
+
+    def __init__(self, blocks: int, heads: int, feed_forward_ratio: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.blocks = blocks
+        self.heads = heads
+        self.feed_forward_ratio = feed_forward_ratio
+        self.width = 0
+        self.length = 0
+        self.entry: Any = None
+        self.last_gain: Any = None
+        self._blocks: list[_Block] = []
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights for [batch, length, dim]; longer histories can't be read later, shorter ones can."""
+        _, self.length, dim = input_shape
+        self.width = self.heads * -(-dim // self.heads)
+        if self.width != dim:
+            self.entry = self.add_weight(name="entry", shape=(dim, self.width), initializer="glorot_uniform")
+        for number in range(self.blocks):
+            block = _Block(self.heads, self.feed_forward_ratio, name=f"block_{number}")
+            block.build((None, self.length, self.width))
+            setattr(self, f"block_{number}", block)
+            self._blocks = [*self._blocks, block]
+        self.last_gain = self.add_weight(name="last_gain", shape=(self.width,), initializer="ones")
+        super().build(input_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        """[batch, length, dim] -> [batch, width]."""
+        return (input_shape[0], self.heads * -(-input_shape[-1] // self.heads))
+
+    def call(self, embedded: Any, mask: Any, drop: Drop | None = None) -> Any:
+        """[batch, length, dim], [batch, length] -> [batch, width], the state of the last real position."""
+        hidden = self._enter(embedded)
+        length = int(hidden.shape[1])
+        real = (mask > 0)[:, None, :]
+        count = tf.reduce_sum(mask, axis=1)
+        newest = tf.cast(tf.maximum(count, 1.0), tf.int32) - 1  # [batch]
+        # Bounded by the longest history, which changes nothing that is read: a table of all pairs of columns would
+        # otherwise be a constant of the exported file, of 320 kB at 200 items.
+        column = tf.minimum(tf.range(length), tf.reduce_max(newest))
+        seen = (tf.range(length)[None, :] <= tf.range(length)[:, None])[None] & real
+        for number, block in enumerate(self._blocks[:-1]):
+            hidden = block(hidden, hidden, seen, block.recency(column, length), _at(drop, number))
+        # of the last block only one position is wanted
+        last = self._blocks[-1]
+        asking = tf.reduce_sum(hidden * last_position(mask)[:, :, None], axis=1, keepdims=True)  # [batch, 1, width]
+        recency = tf.transpose(last.recency(newest, length), [1, 0, 2])[:, :, None]  # [batch, heads, 1, length]
+        hidden = last(asking, hidden, real, recency, _at(drop, self.blocks - 1))
+        # an empty history has nothing to be read
+        return self._leave(hidden)[:, 0] * tf.minimum(count, 1.0)[:, None]
+
+    def every_position(self, embedded: Any, first: Any, drop: Drop | None = None) -> Any:
+        """Several histories in each row -> the state after each of their items: [rows, columns, width].
+
+        Args:
+            embedded: float32 [rows, columns, dim]; columns is at most the length that it was built for.
+            first: int32 [rows, columns], the column at which each column's own history begins.
+        """
+        hidden = self._enter(embedded)
+        columns = int(hidden.shape[1])
+        seen = visible(first)
+        for number, block in enumerate(self._blocks):
+            hidden = block(hidden, hidden, seen, block.recency(np.arange(columns), columns), _at(drop, number))
+        return self._leave(hidden)
+
+    def _enter(self, embedded: Any) -> Any:
+        return embedded if self.entry is None else tf.matmul(embedded, self.entry.value)
+
+    def _leave(self, hidden: Any) -> Any:
+        return _normalised(hidden) * self.last_gain.value
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {
+            **super().get_config(),
+            "blocks": self.blocks,
+            "heads": self.heads,
+            "feed_forward_ratio": self.feed_forward_ratio,
+        }
+
+
+class _Block(keras.layers.Layer):
+    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+
+    def __init__(self, heads: int, feed_forward_ratio: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.feed_forward_ratio = feed_forward_ratio
+
+    def build(self, input_shape: Any) -> None:
+        _, length, width = input_shape
+        inner = self.feed_forward_ratio * width
+
+        def matrix(name: str, rows: int, columns: int) -> Any:
+            return self.add_weight(name=name, shape=(rows, columns), initializer="glorot_uniform")
+
+        self.attention_gain = self.add_weight(name="attention_gain", shape=(width,), initializer="ones")
+        self.query, self.key, self.value = (matrix(name, width, width) for name in ("query", "key", "value"))
+        self.output_matrix = matrix("output", width, width)
+        self.recency_bias = self.add_weight(name="recency_bias", shape=(self.heads, length), initializer="zeros")
+        self.feed_forward_gain = self.add_weight(name="feed_forward_gain", shape=(width,), initializer="ones")
+        self.expand, self.contract = matrix("expand", width, inner), matrix("contract", inner, width)
+        self.expand_bias = self.add_weight(name="expand_bias", shape=(inner,), initializer="zeros")
+        self.contract_bias = self.add_weight(name="contract_bias", shape=(width,), initializer="zeros")
+        super().build(input_shape)
+
+    def recency(self, asking: Any, length: int) -> Any:
+        """The number that is added where a column asks another: float32 [heads, len(asking), length].
+
+        Args:
+            asking: int32, the columns that ask.
+            length: columns that are asked, from 0.
+        """
+        # column 2 asks columns 0 1 2 -> the numbers for 2, 1 and 0 interactions between
+        between = tf.maximum(tf.convert_to_tensor(asking)[:, None] - tf.range(length)[None, :], 0)
+        return tf.gather(self.recency_bias.value, between, axis=1)
+
+    def call(self, asking: Any, hidden: Any, seen: Any, recency: Any, drop: Drop | None) -> Any:
+        """float32 [batch, asking, width], [batch, length, width], bool [batch, asking, length] -> as `asking`.
+
+        `recency` is [heads, asking, length], or has the batch before that.
+        """
+        gain = self.attention_gain.value
+        queries = self._heads(_normalised(asking) * gain, self.query)  # [batch, heads, asking, width / heads]
+        normalised = _normalised(hidden) * gain
+        keys, values = self._heads(normalised, self.key), self._heads(normalised, self.value)
+        scores = tf.matmul(queries, keys, transpose_b=True) * (keys.shape[-1] ** -0.5) + recency
+        attention = tf.nn.softmax(tf.where(seen[:, None], scores, _UNSEEN))
+        found = tf.transpose(tf.matmul(_drop(drop, attention, 0), values), [0, 2, 1, 3])
+        asking += _drop(drop, self._product(tf.reshape(found, tf.shape(asking)), self.output_matrix), 1)
+        inner = _normalised(asking) * self.feed_forward_gain.value
+        inner = tf.nn.relu(self._product(inner, self.expand) + self.expand_bias.value)
+        return asking + _drop(drop, self._product(inner, self.contract) + self.contract_bias.value, 2)
+
+    def _heads(self, hidden: Any, matrix: Any) -> Any:
+        """[batch, positions, width] -> [batch, heads, positions, width / heads]."""
+        batch, positions = tf.shape(hidden)[0], hidden.shape[1]
+        split = tf.reshape(self._product(hidden, matrix), [batch, positions, self.heads, -1])
+        return tf.transpose(split, [0, 2, 1, 3])
+
+    def _product(self, hidden: Any, matrix: Any) -> Any:
+        """[batch, positions, rows] x [rows, columns], as one product of matrices."""
+        rows, columns = matrix.shape
+        found = tf.matmul(tf.reshape(hidden, [-1, rows]), matrix.value)
+        return tf.reshape(found, [tf.shape(hidden)[0], hidden.shape[1], columns])
+
+
+def _normalised(hidden: Any) -> Any:
+    """Root mean square 1 over the last axis (Zhang and Sennrich 2019)."""
+    return hidden * tf.math.rsqrt(tf.reduce_mean(tf.square(hidden), axis=-1, keepdims=True) + _EPSILON)
+
+
+def _drop(drop: Drop | None, value: Any, site: int) -> Any:
+    return value if drop is None else drop(value, site)
+
+
+def _at(drop: Drop | None, block: int) -> Drop | None:
+    """Dropout with the sites of a block."""
+    if drop is None:
+        return None
+    return lambda value, site: drop(value, _SITES * block + site)
