@@ -175,6 +175,12 @@ class CheckpointMismatch(PocketRecError):
     code = "checkpoint_mismatch"
 
 
+class NoWeights(PocketRecError):
+    """Where the weights of an earlier run should lie are none."""
+
+    code = "no_weights"
+
+
 class InsufficientStorage(PocketRecError):
     """The disk, or the user's share of it, is full."""
 

@@ -32,6 +32,7 @@ from reco_core import (
     training,
 )
 from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
+from reco_core.config.architecture import require_architecture
 from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
 from reco_core.datasets.types import Interactions
 from reco_core.errors import CheckpointMismatch, FieldError, Interrupted
@@ -50,6 +51,8 @@ def run(
     *,
     work: Path,
     resume_from: Path | None = None,
+    base: Path | None = None,
+    base_version: str | None = None,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bundle.Manifest:
@@ -62,10 +65,14 @@ def run(
             `measurements.json`, which depends on the machine and the hour, `report.html`, which shows it beside the
             report, and `ranks.npz`, which no phone needs.
         resume_from: a checkpoint of an earlier attempt at the same job; the bundle will be the same as without it.
+        base: weights to begin with, which an earlier run left, of the same architecture: a file, or the folder of the
+            run; see `training.find_weights`. Items and values are matched by what they are.
+        base_version: the published version that they belong to, as the manifest is to name it: `films@3`.
         should_stop: asked several times a second while training.
 
     Raises:
         DatasetTooSmall, ConfigInvalid, SizeBudgetImpossible, ResourceEstimateExceeded: before any training.
+        NoWeights: `base` holds none.
         Diverged, Interrupted, CheckpointMismatch: from training.
         ParityFailed: the exported file doesn't rank as the model does.
         OutputExists: `out` is there and not empty.
@@ -74,6 +81,9 @@ def run(
     bundle.require_free(out)
     measured = Measurements()
     runtime = training.configure()
+    earlier = None if base is None else training.read_base(base, base_version)
+    if earlier is not None:
+        require_architecture(earlier.weights.info.config, config)
 
     with measured.phase("build_examples", reporter):
         prepared = _prepared(config, source, reporter)
@@ -82,6 +92,7 @@ def run(
         # time is no limit here: who starts it says how long it may take
         require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
         dual_encoder = model.build(config, example_set.vocabulary, example_set.timelines.features)
+        begun_with = None if earlier is None else _carry_over(config, dual_encoder, prepared, earlier, reporter)
 
     with measured.phase("train", reporter):
         trained = training.train(
@@ -89,8 +100,10 @@ def run(
             dual_encoder,
             example_set,
             checkpoints=work / "checkpoints",
-            identity=_identity(config, data_hash),
-            weights=training.WeightsFolder(work / "weights", config, data_hash, example_set.vocabulary.item_ids),
+            identity=_identity(config, data_hash, earlier),
+            weights=training.WeightsFolder(
+                work / "weights", config, data_hash, example_set.vocabulary.item_ids, begun_with
+            ),
             summaries=training.Summaries(work / "tensorboard") if config.training.tensorboard else None,
             resume_from=resume_from,
             reporter=reporter,
@@ -99,7 +112,7 @@ def run(
         measured.training(trained)
 
     trained = replace(trained, model=model.for_export(config, trained.model, example_set.vocabulary))
-    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter)
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, begun_with)
 
 
 def export_again(
@@ -154,7 +167,7 @@ def export_again(
         raise Interrupted("stopped before the export; nothing was written")
     trained = training.restored(dual_encoder, given.info, len(prepared.example_set.train))
     measured.training(trained)
-    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter)
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, given.info.base)
 
 
 def _deliver(
@@ -166,8 +179,12 @@ def _deliver(
     runtime: training.Runtime,
     measured: Measurements,
     reporter: Reporter,
+    begun_with: Mapping[str, Any] | None,
 ) -> bundle.Manifest:
-    """Stages 5 to 7; `trained.model` reads as many interactions as the files are to read."""
+    """Stages 5 to 7; `trained.model` reads as many interactions as the files are to read.
+
+    `begun_with`: the weights that training began with, as manifest and report are to state them.
+    """
     example_set, data_hash = prepared.example_set, prepared.data_hash
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
         with measured.phase("export", reporter):
@@ -186,6 +203,8 @@ def _deliver(
 
         with measured.phase("verify", reporter):
             assessed = assessment.verify(config, trained, files, example_set, rankings)
+            if begun_with is not None:
+                assessed = replace(assessed, report=training.stated(assessed.report, begun_with))
             measured.files(files)
 
         assets = None
@@ -213,6 +232,7 @@ def _deliver(
                 "config": config.model_dump(mode="json"),
                 "seed": config.seed,
                 "data_hash": data_hash,
+                **({} if begun_with is None else {"base": dict(begun_with)}),
                 "environment": environment.describe(runtime.threads, runtime.xla),
                 "metrics": {
                     "protocol": example_set.protocol,
@@ -250,6 +270,19 @@ def _resolved(config: JobConfig, prepared: Prepared) -> JobConfig:
     return config.model_copy(update={"features": prepared.example_set.features})
 
 
+def _carry_over(
+    config: JobConfig, dual_encoder: model.DualEncoder, prepared: Prepared, base: training.Base, reporter: Reporter
+) -> dict[str, Any]:
+    """Give the model the base's weights; what manifest and report are to say of it."""
+    require_architecture(base.weights.info.config, config)  # now with the features that were read
+    carried = training.carry_over(dual_encoder, prepared.example_set.vocabulary, base)
+    reporter.log(
+        f"begins with the weights of {base.version or base.sha256[:12]}: {carried.carried:,} items carried over, "
+        f"{carried.new:,} new, {carried.dropped:,} dropped"
+    )
+    return carried.as_dict()
+
+
 def _require_same_data(given: training.ModelWeights, source: Interactions | Prepared) -> None:
     found = source.data_hash if isinstance(source, Prepared) else datasets.content_hash(source)
     wanted = given.info.data_hash
@@ -261,10 +294,11 @@ def _require_same_data(given: training.ModelWeights, source: Interactions | Prep
         raise CheckpointMismatch(detail, [FieldError("/data_hash", "checkpoint_mismatch", detail)])
 
 
-def _identity(config: JobConfig, data_hash: str) -> str:
+def _identity(config: JobConfig, data_hash: str, base: training.Base | None) -> str:
     document: dict[str, Any] = {
         "config": config.model_dump(mode="json", include=_TRAINING_FIELDS),
         "data_hash": data_hash,
         "packages": environment.packages(),
+        **({} if base is None else {"base": base.sha256}),
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

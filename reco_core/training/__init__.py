@@ -6,9 +6,11 @@ from reco_core.training.loop import train
 from reco_core.training.runtime import Runtime, configure
 from reco_core.training.summaries import Summaries
 from reco_core.training.trained import TrainedModel, model_scorer, restored
+from reco_core.training.warm_start import Base, carry_over, find_weights, read_base, stated
 from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights
 
 __all__ = [
+    "Base",
     "Checkpoint",
     "ModelWeights",
     "Runtime",
@@ -17,12 +19,16 @@ __all__ = [
     "WeightsFolder",
     "WeightsInfo",
     "assign_weights",
+    "carry_over",
     "configure",
+    "find_weights",
     "latest_checkpoint",
     "model_scorer",
+    "read_base",
     "read_checkpoint",
     "read_weights",
     "restored",
+    "stated",
     "train",
     "write_weights",
 ]

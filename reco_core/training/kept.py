@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from reco_core.config import JobConfig
 from reco_core.model import DualEncoder
 from reco_core.training.files import Arrays
+from reco_core.training.row_labels import row_labels
 from reco_core.training.weights import ModelWeights, info_of, weight_names, write_weights
 
 BEST = "best.npz"
@@ -16,11 +18,19 @@ BEST = "best.npz"
 class WeightsFolder:
     """`best.npz`, and `epoch-00003.npz` of the newest `training.keep_checkpoints` epochs."""
 
-    def __init__(self, folder: Path, config: JobConfig, data_hash: str, item_ids: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: JobConfig,
+        data_hash: str,
+        item_ids: tuple[str, ...],
+        base: Mapping[str, Any] | None = None,
+    ) -> None:
         self._folder = folder
         self._config = config
         self._data_hash = data_hash
         self._item_ids = item_ids
+        self._base = base
         self._kept: dict[int, Arrays] = {}
 
     @property
@@ -61,8 +71,8 @@ class WeightsFolder:
     def _write(
         self, path: Path, model: DualEncoder, history: Sequence[Mapping[str, float]], epoch: int, arrays: Arrays
     ) -> None:
-        info = info_of(self._config, self._data_hash, history, epoch)
-        write_weights(path, ModelWeights(info, self._item_ids, weight_names(model), arrays))
+        info = info_of(self._config, self._data_hash, history, epoch, self._base)
+        write_weights(path, ModelWeights(info, self._item_ids, weight_names(model), arrays, row_labels(model)))
 
     def _path(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:05d}.npz"

@@ -7,7 +7,7 @@ dataset's content hash and the items in their order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class WeightsInfo:
     best_epoch: int  # of those
     metrics: Mapping[str, float]  # of `epoch`: training loss, and validation NDCG@10 and Recall@10
     packages: Mapping[str, str]  # name -> version
+    base: Mapping[str, Any] | None = None  # what training began with, as a manifest states it; None: with nothing
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,16 @@ class ModelWeights:
     item_ids: tuple[str, ...]  # the vocabulary: item_ids[0] is "<pad>"
     names: tuple[str, ...]
     arrays: Arrays
+    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # as `row_labels` gives them
 
 
-def info_of(config: JobConfig, data_hash: str, history: Sequence[Mapping[str, float]], epoch: int) -> WeightsInfo:
+def info_of(
+    config: JobConfig,
+    data_hash: str,
+    history: Sequence[Mapping[str, float]],
+    epoch: int,
+    base: Mapping[str, Any] | None = None,
+) -> WeightsInfo:
     """What there is to say of the weights of `epoch` when as many epochs are complete as `history` has entries."""
     # the first of the best, as early stopping sees it: NDCG .1 .3 .3 -> 2
     best = max(range(len(history)), key=lambda i: (history[i]["ndcg@10"], -i)) + 1
@@ -58,6 +66,7 @@ def info_of(config: JobConfig, data_hash: str, history: Sequence[Mapping[str, fl
         best_epoch=best,
         metrics=dict(history[epoch - 1]),
         packages=environment.packages(),
+        base=base,
     )
 
 
@@ -69,7 +78,13 @@ def weight_names(model: DualEncoder) -> tuple[str, ...]:
 def write_weights(path: Path, weights: ModelWeights) -> None:
     """Write the file in one atomic step; the same weights give the same bytes."""
     info = asdict(weights.info) | {"config": weights.info.config.model_dump(mode="json")}
-    header = {"format_version": FORMAT_VERSION, "info": info, "item_ids": weights.item_ids, "names": weights.names}
+    header = {
+        "format_version": FORMAT_VERSION,
+        "info": info,
+        "item_ids": weights.item_ids,
+        "names": weights.names,
+        "rows": dict(weights.rows),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(path, header, {f"weights/{i:04d}": array for i, array in enumerate(weights.arrays)})
 
@@ -86,6 +101,7 @@ def read_weights(path: Path) -> ModelWeights:
             version, info = header["format_version"], header["info"]
             names, item_ids = tuple(header["names"]), tuple(header["item_ids"])
             arrays = tuple(file[f"weights/{i:04d}"] for i in range(len(names)))
+            rows = {name: tuple(labels) for name, labels in header.get("rows", {}).items()}
     except UNREADABLE as error:
         raise CheckpointMismatch(
             f"{path.name} is not a readable file of weights ({type(error).__name__}); give best.npz or another file "
@@ -96,7 +112,7 @@ def read_weights(path: Path) -> ModelWeights:
             f"{path.name} has format {version!r}; this version reads format {FORMAT_VERSION}: use the version that "
             "wrote it, or train again"
         )
-    return ModelWeights(_info(path, info), item_ids, names, arrays)
+    return ModelWeights(_info(path, info), item_ids, names, arrays, rows)
 
 
 def assign_weights(model: DualEncoder, weights: ModelWeights) -> None:
