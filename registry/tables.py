@@ -96,6 +96,9 @@ blobs = Table(
     Column("sha256", Sha256, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     _time("created_at"),
+    # Since when nothing refers to it, as far as anybody has looked, or what was put for a reference still to come.
+    _time("unused_since", nullable=True),
+    Index(None, "unused_since"),
 )
 
 datasets = Table(
@@ -173,6 +176,7 @@ jobs = Table(
     CheckConstraint("status <> 'running' OR lease_until IS NOT NULL", name="running_has_lease"),
     Index(None, "project_id", "id"),
     Index(None, "dataset_id"),
+    Index(None, "finished_at"),
     # One for each filter of the list, in the order of the list, so that a page costs the same at any length.
     Index(None, "project_id", "status", "id"),
     Index(None, "project_id", "type", "id"),
@@ -267,6 +271,7 @@ checkpoints = Table(
     Column("step", Integer, nullable=False),
     _time("created_at"),
     Index(None, "job_id", "epoch", "step", "id"),
+    Index(None, "sha256"),
 )
 
 models = Table(
@@ -369,4 +374,24 @@ counters = Table(
     Column("name", String(64), primary_key=True),
     Column("labels", String(255), primary_key=True),
     Column("value", Double, nullable=False),
+)
+
+removals = Table(
+    "removals",
+    metadata,
+    # What a policy has taken away from a job, dataset or model version that is still there: see `retention.KINDS`.
+    Column("subject", Id, primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("reason", Text, nullable=False),
+    _time("removed_at"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    # Work that one process at a time may do, and when it was last done.
+    Column("name", String(32), primary_key=True),
+    Column("owner", Text),
+    _time("until", nullable=True),
+    _time("done_at", nullable=True),
 )
