@@ -56,8 +56,8 @@ def rank(
     config: JobConfig, trained: TrainedModel, files: ExportedFiles, example_set: ExampleSet, reporter: Reporter
 ) -> Rankings:
     """Rank the held-out labels with each file and each baseline."""
-    names = list(files.variants)
-    total = 1 + 2 * len(names) + len(config.evaluation.baselines)
+    names, baseline_names = list(files.variants), config.evaluation.baselines_for(example_set.vocabulary.size)
+    total = 1 + 2 * len(names) + len(baseline_names)
     done = 0
 
     def measure(scorer: Scorer, split: Split, at_most: int | None = None, samples: int = 0) -> Evaluation:
@@ -86,7 +86,7 @@ def rank(
         name: measure(
             BASELINES[name](example_set, repeats=config.repeats), "test", samples=config.evaluation.bootstrap_samples
         )
-        for name in config.evaluation.baselines
+        for name in baseline_names
     }
     return Rankings(keras, validation, test, baselines)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reco_core import bundle as bundles
 from reco_core import datasets, evaluation, examples, stored_zip
 from reco_core.config import EVALUATION_CHANGES, JobConfig, with_changes
+from reco_core.config.example_key import split_settings
 from reco_core.datasets.types import Interactions
 from reco_core.environment import available_cores
 from reco_core.errors import Interrupted
@@ -116,7 +117,8 @@ def _rank(
     shipped: Shipped, config: JobConfig, matched: Matched, reporter: Reporter, should_stop: Callable[[], bool]
 ) -> _Rankings:
     wanted = config.evaluation
-    total = len(shipped.files) + len(wanted.baselines)
+    baseline_names = wanted.baselines_for(matched.example_set.vocabulary.size)
+    total = len(shipped.files) + len(baseline_names)
     done = 0
 
     def measure(scorer: Scorer, known: NDArray[np.bool_] | None = None) -> Evaluation:
@@ -153,7 +155,7 @@ def _rank(
                     seed=config.seed,
                 )
     baselines: dict[str, Evaluation] = {
-        name: measure(BASELINES[name](matched.example_set, repeats=config.repeats)) for name in wanted.baselines
+        name: measure(BASELINES[name](matched.example_set, repeats=config.repeats)) for name in baseline_names
     }
     return _Rankings(files, baselines, original)
 
@@ -184,7 +186,7 @@ def _remarks(shipped: Shipped, config: JobConfig, matched: Matched, data_hash: s
             f"{unknown} of {len(matched.example_set.test)} test labels are items that the model doesn't know; they "
             "count as misses"
         )
-    if data_hash == shipped.data_hash and _split_by(config) != _split_by(shipped.config):
+    if data_hash == shipped.data_hash and split_settings(config) != split_settings(shipped.config):
         lines.append(
             "the model was trained on this log under another split, so test labels may have been in its training and "
             "figures read too high; train under this protocol for a fair figure"
@@ -199,18 +201,6 @@ def _on_features(missing: Sequence[str]) -> list[str]:
         f"the log says nothing of {', '.join(missing)}, which the model reads; it was given no value of them, as by an "
         "app that passes none. Columns of the log itself are read where the mapping names them as features"
     ]
-
-
-def _split_by(config: JobConfig) -> dict[str, Any]:
-    """What decides over which interactions are learned from."""
-    chosen: dict[str, Any] = {
-        "protocol": config.evaluation.protocol,
-        "min_rating": config.examples.min_rating,
-        "min_timeline_length": config.examples.min_timeline_length,
-    }
-    if config.evaluation.protocol == "reference":
-        chosen |= {"train_data_fraction": config.examples.train_data_fraction, "seed": config.seed}
-    return chosen
 
 
 def _publish(folder: Path, out: Path) -> None:

@@ -19,6 +19,8 @@ class Protocol(StrEnum):
     """How test labels are held out."""
 
     LEAVE_ONE_OUT = "leave_one_out"
+    TEMPORAL = "temporal"
+    USER_DISJOINT = "user_disjoint"
     REFERENCE = "reference"
 
 

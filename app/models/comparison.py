@@ -12,13 +12,19 @@ from app.models import facts
 from app.models.pairs import Pair
 from app.models.schemas import YankedView, show_yanked, version_url
 from app.problems import pointer
+from reco_core.config.example_key import SPLIT_FIELDS
 from registry.records import ModelVersion
 
 HEADLINE = "ndcg@10"
 _TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mean_rank": "mean rank"}
 # Besides the data itself, what decides which examples are tested and against which candidates.
-_SPLIT = ("/evaluation/protocol", "/examples/min_timeline_length", "/examples/min_rating", "/repeats")
-_REFERENCE_SPLIT = ("/seed", "/examples/train_data_fraction")  # these only in the protocol that splits at random
+_SPLIT = (
+    "/evaluation/protocol",
+    "/examples/min_timeline_length",
+    "/examples/min_rating",
+    "/repeats",
+    "/evaluation/cold_items",
+)
 
 
 class MetricView(BaseModel):
@@ -173,8 +179,8 @@ def different_data(version: ModelVersion, base: ModelVersion) -> ReasonView | No
 
 def different_split(version: ModelVersion, base: ModelVersion) -> ReasonView:
     """Why two versions made from the same data have different test examples."""
-    at_random = "reference" in (facts.protocol(version), facts.protocol(base))
-    places = (*_SPLIT, *(_REFERENCE_SPLIT if at_random else ()))
+    protocols = {facts.protocol(version), facts.protocol(base)}
+    places = {*_SPLIT, *(place for name, more in SPLIT_FIELDS.items() if name in protocols for place in more)}
     differing = [
         f"{found.pointer} {found.values.get(str(version.version))!r} and {found.values.get(str(base.version))!r}"
         for found in config_differences([version, base])

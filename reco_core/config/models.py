@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,6 +14,11 @@ from reco_core.config.section import Section
 VariantName = Literal["float32", "float16", "dynamic_int8"]
 BaselineName = Literal["popular", "recent_popular", "markov", "cooccurrence", "ease"]
 
+ProtocolName = Literal["leave_one_out", "temporal", "user_disjoint", "reference"]
+
+EASE_MOST_ITEMS = 5_000  # its inverse grows with the cube of the items: seconds here, a minute at 12,000
+# What a protocol needs of a timeline: with leave_one_out one interaction to learn from, one to validate, one to test.
+_SHORTEST: dict[ProtocolName, int] = {"leave_one_out": 3, "temporal": 1, "user_disjoint": 2, "reference": 1}
 
 class TfrecordConfig(Section):
     """TFRecord files and vocabularies as TensorFlow's on-device recommendation example makes them."""
@@ -45,7 +50,7 @@ class ExamplesConfig(Section):
         ge=1,
         le=1000,
         description="Users with fewer interactions take no part in training or evaluation. The protocol "
-        "`leave_one_out` needs three a user, whatever is set here; TFRecords don't.",
+        "`leave_one_out` needs three a user and `user_disjoint` two, whatever is set here; TFRecords don't.",
     )
     min_rating: float | None = Field(
         None, description="Interactions rated lower are neither context nor label, but still count as seen."
@@ -164,10 +169,25 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """What is held out, and what is reported about it."""
 
-    protocol: Literal["leave_one_out", "reference"] = Field(
+    protocol: ProtocolName = Field(
         "leave_one_out",
-        description="`leave_one_out` holds out each user's last two items; `reference` splits pairs at random and "
-        "is only for comparison with the original toolkit.",
+        description="`leave_one_out` holds out each user's last two items; `temporal` holds out what came after a cut "
+        "in time, and needs timestamps; `user_disjoint` holds out users; `reference` splits pairs at random and is "
+        "only for comparison with the original toolkit.",
+    )
+    test_fraction: float = Field(
+        0.1,
+        gt=0,
+        lt=0.5,
+        description="Share held out for test, and as much again for validation: of the interactions with `temporal`, "
+        "of the users with `user_disjoint`. The other protocols don't read it.",
+    )
+    split_seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="Draws the users that `user_disjoint` holds out. Apart from `seed`, so that trainings with several "
+        "seeds are tested on the same users and can be compared.",
     )
     k: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
         (1, 5, 10, 20, 50),
@@ -175,9 +195,10 @@ class EvaluationConfig(Section):
         max_length=10,
         description="Cut-offs of the ranking metrics; 10 is always added.",
     )
-    baselines: tuple[BaselineName, ...] = Field(
-        ("popular", "recent_popular", "markov", "cooccurrence"),
-        description="Baselines fitted on the same training data.",
+    baselines: tuple[BaselineName, ...] | None = Field(
+        None,
+        description="Baselines fitted on the same training data. Null takes all of them, `ease` up to 5,000 items "
+        "only: its time grows with their cube. Name it to have it all the same.",
     )
     bootstrap_samples: int = Field(1000, ge=100, le=100000, description="Resamples behind each 95% interval.")
     cold_items: float = Field(
@@ -206,6 +227,12 @@ class ExportConfig(Section):
         description="`reference`: the inputs, outputs and assets that the Android app of TensorFlow's on-device "
         "recommendation example loads unchanged.",
     )
+    def baselines_for(self, items: int) -> tuple[BaselineName, ...]:
+        """The baselines to fit where there are `items` items."""
+        if self.baselines is not None:
+            return self.baselines
+        return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
+
     ids: Literal["index", "raw"] | None = Field(
         None,
         description="What stands for an item in the file's tensors: its index in the vocabulary, or its raw id where "
@@ -291,9 +318,8 @@ class JobConfig(Section):
 
     @property
     def min_timeline_length(self) -> int:
-        """The shortest timeline that takes part: one to learn from, one to validate, one to test with leave_one_out."""
-        least = 3 if self.evaluation.protocol == "leave_one_out" else 1
-        return max(least, self.examples.min_timeline_length)
+        """The shortest timeline that takes part: as the config says, or longer where the protocol needs it."""
+        return max(_SHORTEST[self.evaluation.protocol], self.examples.min_timeline_length)
 
     @property
     def export_history_length(self) -> int:

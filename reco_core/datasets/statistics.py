@@ -53,6 +53,7 @@ def log_statistics(interactions: Interactions) -> dict[str, Any]:
         "attribute": attribute,
         "text_bytes": _text_bytes(interactions),
         "id_bytes": sum(len(text.encode()) for text in interactions.item_ids),
+        "timed": interactions.timestamps is not None,
         "lowest_rating": None if ratings is None else float(ratings.min()),
         "timelines": timelines,
     }

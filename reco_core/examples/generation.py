@@ -7,12 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from reco_core.config import JobConfig
+from reco_core.config.estimate.workload import WITHOUT_TIMES, too_small_to_split
 from reco_core.datasets.types import Interactions
-from reco_core.errors import DatasetTooSmall
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError
 from reco_core.examples.cold import cold_codes, without_cold
 from reco_core.examples.feature_tables import Fitted, encode, trained_users
 from reco_core.examples.features import resolve
-from reco_core.examples.split import SplitResult, leave_one_out, reference
+from reco_core.examples.split import SplitResult, leave_one_out, reference, temporal, user_disjoint
 from reco_core.examples.timelines import RawTimelines, build_timelines, first_occurrences
 from reco_core.examples.types import Examples, ExampleSet, Timelines
 from reco_core.examples.vocabulary import build_vocabulary
@@ -27,8 +28,8 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
 
     Raises:
         DatasetTooSmall: nothing is left to train or to evaluate on.
-        ConfigInvalid: a feature's column is of another type or, without `fitted`, missing or holds nothing to learn
-            from.
+        ConfigInvalid: the protocol needs timestamps, and there are none; or a feature's column is of another type or,
+            without `fitted`, missing or holds nothing to learn from.
     """
     raw = build_timelines(interactions, config.min_timeline_length, config.examples.min_rating)
     _require_timelines(config, interactions, raw)
@@ -49,7 +50,7 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
     if not config.repeats:
         # an item seen before is never recommended again, so there is nothing to learn from it as a label
         train = _only(train, first_occurrences(raw.offsets, raw.codes))
-    _require_examples(split, train)
+    _require_examples(config, split, train)
     counts = np.bincount(raw.codes[split.in_training], minlength=len(interactions.item_ids))
     vocabulary, index = build_vocabulary(interactions, counts)
     items = index[raw.codes]
@@ -86,9 +87,18 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
 
 
 def _split(config: JobConfig, raw: RawTimelines) -> SplitResult:
-    if config.evaluation.protocol == "leave_one_out":
-        return leave_one_out(raw.offsets)
-    return reference(raw.offsets, config.examples.train_data_fraction, config.seed)
+    wanted = config.evaluation
+    match wanted.protocol:
+        case "leave_one_out":
+            return leave_one_out(raw.offsets)
+        case "temporal":
+            if raw.timestamps is None:
+                raise ConfigInvalid(WITHOUT_TIMES, [FieldError("/evaluation/protocol", "no_timestamps", WITHOUT_TIMES)])
+            return temporal(raw.offsets, raw.timestamps, wanted.test_fraction)
+        case "user_disjoint":
+            return user_disjoint(raw.offsets, wanted.test_fraction, wanted.split_seed)
+        case "reference":
+            return reference(raw.offsets, config.examples.train_data_fraction, config.seed)
 
 
 def _user_ids(interactions: Interactions, raw: RawTimelines) -> tuple[str, ...]:
@@ -113,10 +123,7 @@ def _require_timelines(config: JobConfig, interactions: Interactions, raw: RawTi
         raise DatasetTooSmall("the log holds a single item; a recommender needs at least two to choose from")
 
 
-def _require_examples(split: SplitResult, train: Examples) -> None:
+def _require_examples(config: JobConfig, split: SplitResult, train: Examples) -> None:
     for name, count in (("training", len(train)), ("validation", len(split.validation)), ("test", len(split.test))):
         if count == 0:
-            raise DatasetTooSmall(
-                f"the log is too small to split: no {name} example is left; "
-                "at least one user with four or more interactions with different items is needed"
-            )
+            raise DatasetTooSmall(too_small_to_split(config.evaluation.protocol, name))

@@ -77,16 +77,16 @@ def _remedies(config: JobConfig, found: Estimate, fits: Callable[[JobConfig], bo
         value = _largest(knob.least, knob.now, lambda number, knob=knob: fits(knob.turned(config, number)))  # type: ignore[misc]
         if value is not None:
             yield knob.name, f"{value} or less"
-    cheap = _cheap_baselines(config)
-    if cheap != config.evaluation.baselines and fits(_changed(config, "evaluation", "baselines", cheap)):
+    fitted, cheap = _baselines(config, found)
+    if cheap != fitted and fits(_changed(config, "evaluation", "baselines", cheap)):
         yield "evaluation.baselines", _json(cheap)
 
 
 def _together(config: JobConfig, found: Estimate, fits: Callable[[JobConfig], bool]) -> list[tuple[str, str]]:
     """The same where it takes several fields: all of them halved until it fits; nothing where it never does."""
-    knobs, cheap = _knobs(config, found), _cheap_baselines(config)
+    knobs, (fitted, cheap) = _knobs(config, found), _baselines(config, found)
     changed = _changed(config, "evaluation", "baselines", cheap)
-    baselines = [("evaluation.baselines", _json(cheap))] if cheap != config.evaluation.baselines else []
+    baselines = [("evaluation.baselines", _json(cheap))] if cheap != fitted else []
     for halvings in range(1, max(knob.now for knob in knobs).bit_length() + 1):
         values = [max(knob.least, knob.now >> halvings) for knob in knobs]
         for knob, value in zip(knobs, values, strict=True):
@@ -126,8 +126,10 @@ def _knobs(config: JobConfig, found: Estimate) -> list[_Knob]:
     return [*knobs, _Knob("training", "keep_checkpoints", 0, kept)] if kept else knobs
 
 
-def _cheap_baselines(config: JobConfig) -> tuple[BaselineName, ...]:
-    return tuple(name for name in config.evaluation.baselines if name not in ("ease", "cooccurrence"))
+def _baselines(config: JobConfig, found: Estimate) -> tuple[tuple[BaselineName, ...], tuple[BaselineName, ...]]:
+    """Those that will be fitted, and those of them that cost little."""
+    fitted = config.evaluation.baselines_for(found.work.vocabulary)
+    return fitted, tuple(name for name in fitted if name not in ("ease", "cooccurrence"))
 
 
 def _json(names: Sequence[str]) -> str:

@@ -39,16 +39,16 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
     size += _FLOAT * batch * (_SCORES * items + _ACTIVATIONS * length * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
     size += (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
-    if "ease" in config.evaluation.baselines:
+    if "ease" in config.evaluation.baselines_for(items):
         size += _EASE_TABLES * 8 * (items + 1) ** 2
     return size
 
 
 def _log(config: JobConfig, work: Workload) -> int:
-    per_row = _ROW
-    if "cooccurrence" in config.evaluation.baselines:
+    per_row, baselines = _ROW, config.evaluation.baselines_for(work.vocabulary)
+    if "cooccurrence" in baselines:
         per_row += _FOLLOWERS
-    elif "markov" in config.evaluation.baselines:
+    elif "markov" in baselines:
         per_row += _TRANSITIONS
     # the bootstrap's sums by user: about sixty columns of the model and of each baseline
     return per_row * work.rows + 60 * 8 * 3 * work.test

@@ -117,7 +117,8 @@ def _evaluate_seconds(config: JobConfig, work: Workload) -> float:
     users = min(work.users, test)
     intervals = 0.03 + 2e-8 * config.evaluation.bootstrap_samples * users
     calls = variants * (validation + test) * (_call_seconds(config, work) + ranking)
-    baselines = [test * ranking + intervals + _fit_seconds(name, work) for name in config.evaluation.baselines]
+    names = config.evaluation.baselines_for(items)
+    baselines = [test * ranking + intervals + _fit_seconds(name, work) for name in names]
     return _SCORER + validation * ranking + calls + variants * intervals + sum(baselines)
 
 

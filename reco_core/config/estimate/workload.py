@@ -6,12 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reco_core.config.models import JobConfig
+from reco_core.config.models import JobConfig, ProtocolName
 from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError
 
 # as in reco_core.examples.split, which a light process can't import; a test compares them
 MOST_REFERENCE_VALIDATION = 10_000
 STATISTICS_VERSION = 1  # of reco_core.datasets.statistics
+
+WITHOUT_TIMES = (
+    "the protocol temporal cuts the log in time, and this log has no timestamps; map a column of times, or take the "
+    "protocol leave_one_out or user_disjoint"
+)
+_NEEDED: Mapping[ProtocolName, str] = {
+    "leave_one_out": "at least one user with four or more interactions with different items is needed",
+    "temporal": "before the cut a user with two different items is needed, and in the time of test and of validation "
+    "somebody who did something before; give a longer log, or another evaluation.test_fraction",
+    "user_disjoint": "at least one user with two or more different items has to be left in training; give a log of "
+    "more users, or a lower evaluation.test_fraction",
+    "reference": "at least one user with four or more interactions with different items is needed",
+}
+
+
+def too_small_to_split(protocol: ProtocolName, part: str) -> str:
+    """What to say where the protocol leaves no example of a part of the log: training, validation or test."""
+    return f"the log is too small to split: no {part} example is left; {_NEEDED[protocol]}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,8 @@ def workload(config: JobConfig, report: Mapping[str, Any]) -> Workload | None:
 
     Raises:
         DatasetTooSmall: nothing would be left to train or to evaluate on.
-        ConfigInvalid: the config names an item attribute that the item table lacks.
+        ConfigInvalid: the config names an item attribute that the item table lacks, or the protocol needs timestamps
+            and the log has none.
     """
     found = report.get("statistics")
     if isinstance(found, Mapping) and found.get("version") == STATISTICS_VERSION:
@@ -84,15 +103,8 @@ def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
     users, interactions = sum(entry.users for entry in kept), sum(entry.rows for entry in kept)
     if users == 0:
         raise _too_small(config, found["users"])
-    if config.evaluation.protocol == "leave_one_out":
-        validation = test = users
-        # timeline a b c d e: labels b and c; of items that come again only the first time counts
-        train = interactions - 3 * users if config.repeats else sum(entry.distinct_before for entry in kept) - users
-    else:
-        labels = interactions - users
-        fresh = labels if config.repeats else sum(entry.distinct for entry in kept) - users
-        train, validation, test = _reference(config, labels, fresh)
-    _require_examples({"training": train, "validation": validation, "test": test})
+    train, validation, test = _split(config, found, kept)
+    _require_examples(config, {"training": train, "validation": validation, "test": test})
     values, entries = _attribute(config, found.get("attribute"))
     return Workload(
         rows=found["rows"],
@@ -113,6 +125,33 @@ def _counted(config: JobConfig, found: Mapping[str, Any]) -> Workload:
     )
 
 
+def _split(config: JobConfig, found: Mapping[str, Any], kept: Sequence[Lengths]) -> tuple[int, int, int]:
+    """Training, validation and test examples of the timelines `kept`."""
+    users, interactions = sum(entry.users for entry in kept), sum(entry.rows for entry in kept)
+    if config.evaluation.protocol == "leave_one_out":
+        # timeline a b c d e: labels b and c; of items that come again only the first time counts
+        distinct = sum(entry.distinct_before for entry in kept)
+        return (interactions - 3 * users if config.repeats else distinct - users), users, users
+    if config.evaluation.protocol == "temporal" and not found.get("timed", True):
+        raise ConfigInvalid(WITHOUT_TIMES, [FieldError("/evaluation/protocol", "no_timestamps", WITHOUT_TIMES)])
+    labels = interactions - users
+    return _shares(config, users, labels, labels if config.repeats else sum(entry.distinct for entry in kept) - users)
+
+
+def _shares(config: JobConfig, users: int, labels: int, fresh: int) -> tuple[int, int, int]:
+    """Training, validation and test examples where a share is held out; `fresh` of the labels are first ones."""
+    share = config.evaluation.test_fraction
+    match config.evaluation.protocol:
+        case "temporal":  # where equal times and new users move the cut isn't known
+            held_out = round(labels * share)
+            return round(fresh * (1 - 2 * share)), held_out, held_out
+        case "user_disjoint":
+            held_out = max(1, round(users * share))
+            return round(fresh * max(0, users - 2 * held_out) / users), held_out, held_out
+        case _:
+            return _reference(config, labels, fresh)
+
+
 def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
     """For reports from before there were statistics: as if all timelines were equally long."""
     shortest = config.min_timeline_length
@@ -120,7 +159,7 @@ def _guessed(config: JobConfig, users: int, items: int, rows: int) -> Workload:
     if config.evaluation.protocol == "leave_one_out":
         train, validation, test = max(1, rows - 3 * users), users, users
     else:
-        train, validation, test = (max(1, count) for count in _reference(config, rows - users, rows - users))
+        train, validation, test = (max(1, count) for count in _shares(config, users, rows - users, rows - users))
     return Workload(
         rows=rows,
         users=users,
@@ -186,10 +225,7 @@ def _too_small(config: JobConfig, users: int) -> DatasetTooSmall:
     return DatasetTooSmall(detail, [FieldError(pointer, "dataset_too_small", detail)])
 
 
-def _require_examples(counts: Mapping[str, int]) -> None:
+def _require_examples(config: JobConfig, counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
         if count <= 0:
-            raise DatasetTooSmall(
-                f"the log is too small to split: no {name} example would be left; "
-                "at least one user with four or more interactions with different items is needed"
-            )
+            raise DatasetTooSmall(too_small_to_split(config.evaluation.protocol, name))

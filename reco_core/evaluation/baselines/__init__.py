@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Protocol
 
 from reco_core.evaluation.baselines.cooccurrence import cooccurrence
-from reco_core.evaluation.baselines.ease import MOST_ITEMS as EASE_MOST_ITEMS
 from reco_core.evaluation.baselines.ease import ease
 from reco_core.evaluation.baselines.markov import markov
 from reco_core.evaluation.baselines.popular import popular, recent_popular
@@ -31,4 +30,4 @@ BASELINES: Mapping[str, Fit] = MappingProxyType(
     }
 )
 
-__all__ = ["BASELINES", "EASE_MOST_ITEMS", "Fit", "cooccurrence", "ease", "markov", "popular", "recent_popular"]
+__all__ = ["BASELINES", "Fit", "cooccurrence", "ease", "markov", "popular", "recent_popular"]

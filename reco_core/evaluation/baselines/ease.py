@@ -12,7 +12,6 @@ from reco_core.evaluation.baselines.selection import best_on_validation
 from reco_core.evaluation.histories import HistoryBatch, Scorer
 from reco_core.examples import ExampleSet
 
-MOST_ITEMS = 5_000  # the inverse grows with the cube: seconds here, a minute at 12,000 items
 _PENALTIES = (100.0, 300.0, 1000.0)
 _DECAYS = (1.0, 0.95, 0.9)  # 1 is the published method; tastes move, so newer items usually deserve more weight
 _USERS = 2_048  # rows of the user-by-item matrix held at once
@@ -22,8 +21,8 @@ def ease(example_set: ExampleSet, *, repeats: bool = False) -> Scorer:
     """Ridge regression of each item on all others over users' sets of training items.
 
     The n-th newest item of a history weighs `decay ** (n - 1)`; decay and ridge penalty are chosen on validation.
-    Dense: with V items it holds a few V x V matrices of float64. Callers leave it out above `MOST_ITEMS` unless it
-    was asked for by name.
+    Dense: with V items it holds a few V x V matrices of float64, so a config leaves it out of large vocabularies; see
+    `EvaluationConfig.baselines_for`.
     """
     gram = _gram(example_set)
     tables = (_weights(gram, penalty) for penalty in _PENALTIES)
