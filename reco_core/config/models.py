@@ -13,12 +13,12 @@ from reco_core.config.section import Section
 
 VariantName = Literal["float32", "float16", "dynamic_int8"]
 BaselineName = Literal["popular", "recent_popular", "markov", "cooccurrence", "ease"]
-
 ProtocolName = Literal["leave_one_out", "temporal", "user_disjoint", "reference"]
 
 EASE_MOST_ITEMS = 5_000  # its inverse grows with the cube of the items: seconds here, a minute at 12,000
 # What a protocol needs of a timeline: with leave_one_out one interaction to learn from, one to validate, one to test.
 _SHORTEST: dict[ProtocolName, int] = {"leave_one_out": 3, "temporal": 1, "user_disjoint": 2, "reference": 1}
+
 
 class TfrecordConfig(Section):
     """TFRecord files and vocabularies as TensorFlow's on-device recommendation example makes them."""
@@ -218,6 +218,12 @@ class EvaluationConfig(Section):
             )
         return self
 
+    def baselines_for(self, items: int) -> tuple[BaselineName, ...]:
+        """The baselines to fit where there are `items` items."""
+        if self.baselines is not None:
+            return self.baselines
+        return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
+
 
 class ExportConfig(Section):
     """The files that are made."""
@@ -227,12 +233,6 @@ class ExportConfig(Section):
         description="`reference`: the inputs, outputs and assets that the Android app of TensorFlow's on-device "
         "recommendation example loads unchanged.",
     )
-    def baselines_for(self, items: int) -> tuple[BaselineName, ...]:
-        """The baselines to fit where there are `items` items."""
-        if self.baselines is not None:
-            return self.baselines
-        return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
-
     ids: Literal["index", "raw"] | None = Field(
         None,
         description="What stands for an item in the file's tensors: its index in the vocabulary, or its raw id where "
