@@ -9,7 +9,7 @@ from typing import Any
 from reco_core.config import JobConfig, VariantName
 from reco_core.environment import available_cores
 from reco_core.errors import FieldError, ParityFailed, SizeBudgetImpossible
-from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics, report
+from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics, report, rounded
 from reco_core.examples import ExampleSet, Split
 from reco_core.export import (
     GOLDEN_TOLERANCE,
@@ -76,7 +76,7 @@ def rank(
         reporter.progress(done, total, "rankings")
         return found
 
-    keras = measure(model_scorer(trained.model), "validation", MOST_PARITY_EXAMPLES)
+    keras = measure(model_scorer(trained.model, trained.head), "validation", MOST_PARITY_EXAMPLES)
     validation, test = {}, {}
     for name in names:
         with FileScorer(files.variants[name].path, available_cores(), files.form) as scorer:
@@ -100,7 +100,7 @@ def verify(
         ParityFailed: float32 ranks differently from the trained model, or a file contradicts itself.
         SizeBudgetImpossible: no variant that may be shipped fits `export.max_bytes`.
     """
-    scorer = model_scorer(trained.model)
+    scorer = model_scorer(trained.model, trained.head)
     parity = {
         name: check_parity(name, rankings.validation[name], rankings.keras, scorer, example_set)
         for name in files.variants
@@ -129,6 +129,8 @@ def verify(
         variants={name: _variant(files, name, rankings, parity[name]) for name in files.variants},
         training=_training(trained),
     )
+    if trained.neighbours is not None:
+        document["neighbours"] = rounded(trained.neighbours.as_dict())
     if example_set.protocol == "reference":
         document["original_metrics"] = _original_metrics(config, files.variants[default], files.form, example_set)
     return Assessment(

@@ -188,6 +188,7 @@ def _deliver(
     example_set, data_hash = prepared.example_set, prepared.data_hash
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
         with measured.phase("export", reporter):
+            trained = training.with_neighbours(config, trained, example_set)
             files = export.export(
                 config,
                 trained.model,
@@ -196,6 +197,7 @@ def _deliver(
                 reporter,
                 features=example_set.timelines.features,
                 keep_saved_model=work / export.SAVED_MODEL if config.export.saved_model else None,
+                head=trained.head,
             )
 
         with measured.phase("evaluate", reporter):
@@ -296,7 +298,7 @@ def _require_same_data(given: training.ModelWeights, source: Interactions | Prep
 
 def _identity(config: JobConfig, data_hash: str, base: training.Base | None) -> str:
     document: dict[str, Any] = {
-        "config": config.model_dump(mode="json", include=_TRAINING_FIELDS),
+        "config": config.model_dump(mode="json", include=_TRAINING_FIELDS, exclude={"model": {"neighbours"}}),
         "data_hash": data_hash,
         "packages": environment.packages(),
         **({} if base is None else {"base": base.sha256}),

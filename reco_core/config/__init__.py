@@ -26,6 +26,7 @@ from reco_core.config.models import (
     TrainingConfig,
     VariantName,
 )
+from reco_core.config.neighbours import NeighboursConfig
 from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "IntFeature",
     "JobConfig",
     "ModelConfig",
+    "NeighboursConfig",
     "Preset",
     "Rnn",
     "StringFeature",

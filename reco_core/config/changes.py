@@ -10,7 +10,13 @@ from reco_core.config.models import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 
 # Whatever the weights don't depend on. The protocol decides over the split, and so over what was learned.
-EXPORT_CHANGES = ("/export", "/evaluation/k", "/evaluation/baselines", "/evaluation/bootstrap_samples")
+EXPORT_CHANGES = (
+    "/export",
+    "/model/neighbours",
+    "/evaluation/k",
+    "/evaluation/baselines",
+    "/evaluation/bootstrap_samples",
+)
 # Whatever decides over what a file is measured on, and how.
 EVALUATION_CHANGES = (
     "/evaluation",

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from reco_core.config.encoders import Bow, Cnn, EncoderConfig
 from reco_core.config.features import FeaturesConfig
+from reco_core.config.neighbours import NeighboursConfig, as_section
 from reco_core.config.section import Section
 
 VariantName = Literal["float32", "float16", "dynamic_int8"]
@@ -80,6 +81,14 @@ class ModelConfig(Section):
         "`auto` takes the item table's if it has one, null uses ids only.",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="Dropout on the encoder's input and output, in training.")
+    neighbours: Annotated[
+        NeighboursConfig | None,
+        BeforeValidator(as_section, json_schema_input_type=NeighboursConfig | bool | None),
+    ] = Field(
+        None,
+        description="Add what tends to follow the items of the history to the model's scores; true: with all defaults, "
+        "false as null: not.",
+    )
     id_dropout: float = Field(
         0.0,
         ge=0,

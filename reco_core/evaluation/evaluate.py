@@ -105,7 +105,7 @@ def evaluate(
         Diverged: a score is not a number.
         ValueError: the split is empty, or the scores have the wrong shape.
     """
-    examples = _sample(example_set.split(split), at_most, seed)
+    examples = sample(example_set.split(split), at_most, seed)
     if len(examples) == 0:
         raise ValueError(f"the split {split!r} has no examples, so there is nothing to evaluate")
     if known is None:
@@ -139,7 +139,8 @@ class _Ranked:
     top: NDArray[np.int32] | None
 
 
-def _sample(examples: Examples, at_most: int | None, seed: int) -> Examples:
+def sample(examples: Examples, at_most: int | None, seed: int) -> Examples:
+    """The examples themselves, or `at_most` of them drawn by `seed`, in their order."""
     if at_most is None or at_most >= len(examples):
         return examples
     chosen = np.sort(np.random.default_rng(seed).choice(len(examples), at_most, replace=False))

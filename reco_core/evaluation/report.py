@@ -56,8 +56,8 @@ def report(
     }
     if validation is not None:
         document["validation"] = _metrics(validation.metrics)
-    rounded: dict[str, Any] = _rounded(document)
-    return rounded
+    result: dict[str, Any] = rounded(document)
+    return result
 
 
 def _candidates(example_set: ExampleSet, repeats: bool) -> dict[str, Any]:
@@ -141,11 +141,12 @@ def _remarks(example_set: ExampleSet, test: Evaluation) -> list[str]:
     return lines
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """A JSON document with its numbers as the report has them: six digits."""
     if isinstance(value, float):
         return round(float(value), _DIGITS) + 0.0  # no negative zero
     if isinstance(value, Mapping):
-        return {key: _rounded(part) for key, part in value.items()}
+        return {key: rounded(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_rounded(part) for part in value]
+        return [rounded(part) for part in value]
     return value

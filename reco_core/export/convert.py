@@ -19,7 +19,7 @@ from reco_core.export.reference import ReferenceModule, ReferenceShape
 from reco_core.export.saved_model import saved
 from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
-from reco_core.model import DualEncoder
+from reco_core.model import DualEncoder, NeighbourHead
 from reco_core.progress import Reporter, SilentReporter
 from reco_core.tensor_forms import IndexForm, RawForm
 
@@ -66,12 +66,14 @@ def export(
     *,
     features: Mapping[str, FeatureTable] = _NO_FEATURES,
     keep_saved_model: Path | None = None,
+    head: NeighbourHead | None = None,
 ) -> ExportedFiles:
     """Convert `model` into `folder`/{variant}.tflite, with built-in operations only.
 
     Args:
         features: the data's features by name, as in `Timelines.features`; the layout `reference` asks for its genres.
         keep_saved_model: where to write the SavedModel as a zip, if it is to be kept.
+        head: what the files are to add to the model's scores.
 
     Raises:
         ConfigInvalid: raw ids are asked for and aren't whole numbers, or the layout can't have the features.
@@ -79,7 +81,7 @@ def export(
     reporter = reporter or SilentReporter()
     folder.mkdir(parents=True, exist_ok=True)
     features = features or model.features
-    shape, module, form, items = _module(config, model, vocabulary, features)
+    shape, module, form, items = _module(config, model, vocabulary, features, head)
     signatures = module.signatures()
     text = _text(config, shape, vocabulary, features, items)
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
@@ -97,18 +99,22 @@ def export(
 
 
 def _module(
-    config: JobConfig, model: DualEncoder, vocabulary: Vocabulary, features: Mapping[str, FeatureTable]
+    config: JobConfig,
+    model: DualEncoder,
+    vocabulary: Vocabulary,
+    features: Mapping[str, FeatureTable],
+    head: NeighbourHead | None,
 ) -> tuple[ServingShape, ServingModule | ReferenceModule, IndexForm, AppItems | None]:
     shape = ServingShape.of(config, vocabulary.size, model.features)
     if config.export.layout == "reference":
         items = app_items(config, vocabulary, features)
         genre_length = None if items.genre_input is None else items.genre_input.length
         reference = ReferenceShape.around(shape, genre_length)
-        return reference, ReferenceModule(ServingModule(model, shape), reference, items), items.form, items
+        return reference, ReferenceModule(ServingModule(model, shape, head), reference, items), items.form, items
     if config.export.raw_ids:
         numbers = ItemNumbers.of(vocabulary.item_ids, "/export/ids")
-        return shape, RawIdServing(model, shape, numbers), RawForm(numbers), None
-    return shape, ServingModule(model, shape), IndexForm(), None
+        return shape, RawIdServing(model, shape, numbers, head), RawForm(numbers), None
+    return shape, ServingModule(model, shape, head), IndexForm(), None
 
 
 def _text(

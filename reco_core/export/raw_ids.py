@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
-from reco_core.model import DualEncoder
+from reco_core.model import DualEncoder, NeighbourHead
 
 # A table with a place for every number up to the largest costs four bytes each; where ids lie further apart than this,
 # a search among them is smaller.
@@ -71,8 +71,10 @@ class RawIdServing(ServingModule):
     Ids that the model doesn't know are as if they weren't there; features of the interactions beside them go with them.
     """
 
-    def __init__(self, model: DualEncoder, shape: ServingShape, numbers: ItemNumbers) -> None:
-        super().__init__(model, shape)
+    def __init__(
+        self, model: DualEncoder, shape: ServingShape, numbers: ItemNumbers, head: NeighbourHead | None = None
+    ) -> None:
+        super().__init__(model, shape, head)
         self.ids = RawIds(numbers)
 
     def recommend(self, exclude_ids: Any = None, **inputs: Any) -> dict[str, Any]:

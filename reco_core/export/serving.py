@@ -13,7 +13,8 @@ import tensorflow as tf
 from reco_core.bundled_features import describe_one
 from reco_core.config import JobConfig
 from reco_core.examples import FeatureTable
-from reco_core.model import DualEncoder
+from reco_core.export.neighbours import NeighbourTable
+from reco_core.model import DualEncoder, NeighbourHead
 
 EMPTY_SCORE = -3.4e38  # of an empty slot; close to the lowest float32, and finite
 
@@ -110,8 +111,9 @@ class ServingShape:
 class ServingModule(tf.Module):
     """Inference with a batch of one. It tracks variables, not the Keras model, which would bring its own signature."""
 
-    def __init__(self, model: DualEncoder, shape: ServingShape) -> None:
+    def __init__(self, model: DualEncoder, shape: ServingShape, head: NeighbourHead | None = None) -> None:
         super().__init__(name="pocketrec")
+        self.neighbours = None if head is None else NeighbourTable(head, shape.history_length)
         rows = model.label_encoder.rows().numpy()
         # attributes are folded in, and row 0 stands for padding: one table serves history and labels
         self.table = tf.Variable(np.pad(rows, [(1, 0), (0, 0)]), trainable=False, name="table")
@@ -168,6 +170,8 @@ class ServingModule(tf.Module):
     def _scores(self, inputs: Mapping[str, Any]) -> Any:
         # the whole table, so that gather and product share one constant; padding's column is cut off
         products = tf.matmul(self._context(inputs), self.table, transpose_b=True)  # [1, V + 1]
+        if self.neighbours is not None:
+            products = products + self.neighbours.scores(inputs["history"])
         return products[:, 1:] + self.bias
 
 

@@ -2,5 +2,6 @@
 
 from reco_core.model.dual_encoder import DualEncoder, build
 from reco_core.model.lengths import config_for_export, for_export
+from reco_core.model.neighbours import NeighbourHead, ages, coded
 
-__all__ = ["DualEncoder", "build", "config_for_export", "for_export"]
+__all__ = ["DualEncoder", "NeighbourHead", "ages", "build", "coded", "config_for_export", "for_export"]

@@ -3,15 +3,17 @@
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.kept import WeightsFolder
 from reco_core.training.loop import train
+from reco_core.training.neighbours import with_neighbours
 from reco_core.training.runtime import Runtime, configure
 from reco_core.training.summaries import Summaries
-from reco_core.training.trained import TrainedModel, model_scorer, restored
+from reco_core.training.trained import FittedNeighbours, TrainedModel, model_scorer, restored
 from reco_core.training.warm_start import Base, carry_over, find_weights, read_base, stated
 from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights
 
 __all__ = [
     "Base",
     "Checkpoint",
+    "FittedNeighbours",
     "ModelWeights",
     "Runtime",
     "Summaries",
@@ -30,5 +32,6 @@ __all__ = [
     "restored",
     "stated",
     "train",
+    "with_neighbours",
     "write_weights",
 ]

@@ -25,9 +25,9 @@ def cooccurrence(example_set: ExampleSet, *, repeats: bool = False) -> Scorer:
     return best_on_validation(example_set, (decayed(table, decay) for decay in _DECAYS), repeats=repeats)
 
 
-def follower_table(example_set: ExampleSet) -> SparseTable:
-    """Directed co-occurrence within ten steps, weight 1 / distance, rows over the square root of popularity."""
-    table = count_followers(example_set, STEPS)
+def follower_table(example_set: ExampleSet, steps: int = STEPS) -> SparseTable:
+    """Directed co-occurrence within `steps` steps, weight 1 / distance, rows over the square root of popularity."""
+    table = count_followers(example_set, steps)
     popularity = np.maximum(example_set.vocabulary.counts, 1)
     return SparseTable(table.offsets, table.columns, table.values / np.sqrt(popularity)[table.rows])
 

@@ -51,6 +51,21 @@ class SparseTable:
             result[begin:end] = self._sums(rows[part] - begin, indices[part], weights[part], end - begin)
         return result
 
+    def strongest(self, count: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The `count` largest values of each row and their columns, the largest first, equals by lower column.
+
+        Returns:
+            Columns and values, both [size, count]; 0 where a row has fewer.
+        """
+        order = np.lexsort((self.columns, -self.values, self.rows))
+        rows = self.rows
+        place = np.arange(len(rows)) - self.offsets[rows]  # rows stay together, so each keeps its extent
+        taken = place < count
+        columns, values = np.zeros((self.size, count), np.int32), np.zeros((self.size, count))
+        at = rows[taken], place[taken]
+        columns[at], values[at] = self.columns[order[taken]], self.values[order[taken]]
+        return columns, values
+
     def _sums(
         self, rows: NDArray[np.int64], indices: NDArray[np.int32], weights: NDArray[np.float64], batch: int
     ) -> NDArray[np.float64]:
