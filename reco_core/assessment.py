@@ -128,6 +128,7 @@ def verify(
         bootstrap_samples=config.evaluation.bootstrap_samples,
         variants={name: _variant(files, name, rankings, parity[name]) for name in files.variants},
         training=_training(trained),
+        left_out=config.evaluation.baselines_left_out(example_set.vocabulary.size),
     )
     if trained.neighbours is not None:
         document["neighbours"] = rounded(trained.neighbours.as_dict())

@@ -84,6 +84,7 @@ def evaluate_again(
                 bootstrap_samples=config.evaluation.bootstrap_samples,
                 variants={name: _variant(shipped.files[name], found) for name, found in rankings.files.items()},
                 training=shipped.training,
+                left_out=config.evaluation.baselines_left_out(matched.example_set.vocabulary.size),
             ),
         }
         report["evaluated"] = _facts(shipped, matched, data_hash)

@@ -98,6 +98,9 @@ class ModelConfig(Section):
     )
 
 
+LONG_HISTORY = 32  # interactions from which windows cost so much more than sequences that these are the default
+
+
 def automatic_batch_size(examples: int) -> int:
     """A hundredth of the examples, so that a small log still gets a hundred steps an epoch; between 32 and 512."""
     return min(512, max(32, examples // 100))
@@ -112,9 +115,19 @@ class TrainingConfig(Section):
         le=65536,
         description="Examples per step; null takes a hundredth of the training examples, between 32 and 512.",
     )
-    loss: Literal["full_softmax", "batch_softmax"] = Field(
+    examples: Literal["auto", "windows", "sequences"] = Field(
+        "auto",
+        description="`sequences`: one causal pass gives an example at every position, which is many times faster where "
+        "histories are long. `windows`: each example has its own history, as any encoder and all features allow. "
+        "`auto` takes sequences where the encoder allows them and max_history_length is 32 or more.",
+    )
+    loss: Literal["full_softmax", "sampled_softmax", "batch_softmax"] = Field(
         "full_softmax",
-        description="Softmax over all items, or over the labels of the batch only (cheaper, and less accurate).",
+        description="Softmax over all items, over the label and `negatives` drawn items (for large vocabularies: the "
+        "cost of a step doesn't depend on them), or over the labels of the batch only (less accurate).",
+    )
+    negatives: int = Field(
+        512, ge=1, le=65536, description="Items drawn for each step of sampled_softmax; all examples share them."
     )
     optimizer: Literal["adamw", "adam", "adagrad"] = Field("adamw", description="What turns gradients into steps.")
     learning_rate: float = Field(0.004, gt=0, le=10, description="Step size after warm-up.")
@@ -163,6 +176,10 @@ class TrainingConfig(Section):
             raise ValueError(f"weight_decay is AdamW's, and the optimizer is {self.optimizer!r}; change one of them")
         if self.label_smoothing and self.loss != "full_softmax":
             raise ValueError("label_smoothing needs the loss full_softmax; set it to 0 or change loss")
+        if "negatives" in self.model_fields_set and self.negatives != 512 and self.loss != "sampled_softmax":
+            raise ValueError(
+                f"negatives are drawn for sampled_softmax, and the loss is {self.loss!r}; change one of them"
+            )
         return self
 
     @property
@@ -232,6 +249,15 @@ class EvaluationConfig(Section):
         if self.baselines is not None:
             return self.baselines
         return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
+
+    def baselines_left_out(self, items: int) -> dict[BaselineName, str]:
+        """Why a baseline that is usually fitted isn't where there are `items` items, by its name."""
+        if self.baselines is not None or items <= EASE_MOST_ITEMS:
+            return {}
+        return {
+            "ease": f"its time grows with the cube of the items, of which there are {items:,}; above "
+            f"{EASE_MOST_ITEMS:,} it is fitted only where evaluation.baselines names it"
+        }
 
 
 class ExportConfig(Section):
@@ -324,6 +350,27 @@ class JobConfig(Section):
                 )
         self.features.check_length(min(lengths.values()))
         return self
+
+    @model_validator(mode="after")
+    def _sequences_are_possible(self) -> Self:
+        if self.training.examples == "sequences" and (why := self._no_sequences()):
+            raise ValueError(f"training.examples: sequences {why}; use windows or auto")
+        return self
+
+    def _no_sequences(self) -> str | None:
+        """Why there can be no causal pass over whole sequences, or None."""
+        if isinstance(self.encoder, Cnn):
+            return "can't be read by the encoder cnn, whose maximum over time is one for each example"
+        if self.features.activity_groups or self.features.global_groups:
+            return "have no place for feature groups with an encoder of their own"
+        return None
+
+    @property
+    def trains_on_sequences(self) -> bool:
+        """Whether examples are the positions of whole sequences; else each is a window of its own."""
+        if self.training.examples == "auto":
+            return self.examples.max_history_length >= LONG_HISTORY and self._no_sequences() is None
+        return self.training.examples == "sequences"
 
     @property
     def min_timeline_length(self) -> int:

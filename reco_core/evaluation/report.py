@@ -24,6 +24,7 @@ def report(
     bootstrap_samples: int = 1000,
     variants: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The report of a model whose shipped file was ranked as `test`, beside baselines ranked on the same split.
 
@@ -34,6 +35,7 @@ def report(
     Args:
         variants: put in as it is, see the file contract.
         training: likewise.
+        left_out: why a baseline that is usually there isn't, by its name.
     """
     others = baselines or {}
     compared = {
@@ -47,6 +49,7 @@ def report(
         "test": _metrics(test.metrics),
         "test_details": _details(test),
         "baselines": {name: _metrics(other.metrics) for name, other in others.items()},
+        "baselines_left_out": dict(left_out or {}),
         "comparison": {
             name: {key: _comparison(value) for key, value in found.items()} for name, found in compared.items()
         },
@@ -54,6 +57,9 @@ def report(
         "variants": dict(variants or {}),
         "training": dict(training or {}),
     }
+    times = example_set.timelines.timestamps
+    if example_set.protocol == "temporal" and times is not None:
+        document["cut"] = {part: int(times[example_set.split(part).labels].min()) for part in ("validation", "test")}
     if validation is not None:
         document["validation"] = _metrics(validation.metrics)
     result: dict[str, Any] = rounded(document)

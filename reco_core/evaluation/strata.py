@@ -1,4 +1,4 @@
-"""Groups of examples that are reported apart: by the label's popularity and by the length of the history."""
+"""Groups of examples that are reported apart: by the label's popularity, the length of the history, and the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from reco_core.examples import Examples, ExampleSet
 
 POPULARITY = ("head", "mid", "tail", "cold")
+USERS = ("known", "new")
 _LENGTHS = (5, 10, 20, 50)  # upper bounds, inclusive
+_WITH_NEW_USERS = ("temporal", "user_disjoint")  # the other protocols test nobody without training data
 
 
 def popularity_of_items(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -38,10 +40,20 @@ def strata(example_set: ExampleSet, examples: Examples) -> Mapping[str, Mapping[
         *(f"{low + 1}-{high}" for low, high in zip((0, *_LENGTHS), _LENGTHS, strict=False)),
         f"{_LENGTHS[-1] + 1}+",
     )
-    return {
+    found = {
         "item_popularity": _members(POPULARITY, popularity),
         "history_length": _members(bounds, bucket),
     }
+    if example_set.protocol in _WITH_NEW_USERS:
+        found["user"] = _members(USERS, (~known_users(example_set))[examples.users].astype(np.intp))
+    return found
+
+
+def known_users(example_set: ExampleSet) -> NDArray[np.bool_]:
+    """Whether anything of each user is in training: bool [users]."""
+    timelines = example_set.timelines
+    owners = np.repeat(np.arange(timelines.users), np.diff(timelines.offsets))
+    return np.bincount(owners[example_set.in_training], minlength=timelines.users) > 0
 
 
 def _members(names: tuple[str, ...], codes: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
