@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reco_core import bundle as bundles
-from reco_core import datasets, evaluation, examples, stored_zip
+from reco_core import datasets, evaluation, examples, report_page, stored_zip
 from reco_core.config import EVALUATION_CHANGES, JobConfig, with_changes
 from reco_core.config.example_key import split_settings
 from reco_core.datasets.types import Interactions
@@ -38,7 +38,8 @@ def evaluate_again(
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Rank the test labels of a log with a bundle's files; write report.json, measurements.json and ranks.npz to `out`.
+    """Rank the test labels of a log with a bundle's files; write report.json, report.html, measurements.json
+    and ranks.npz to `out`.
 
     The log needs not be the one that the model was trained on. Items are matched by raw id: those that the model
     doesn't know are left out of contexts, and as labels they are misses. Features that the log says nothing of are
@@ -102,7 +103,14 @@ def evaluate_again(
     (folder / "report.json").write_text(text, encoding="utf-8", newline="\n")
     main = rankings.files[shipped.main]
     evaluation.write_ranks(folder / "ranks.npz", main, matched.example_set, data_hash, repeats=config.repeats)
-    measured.write(folder / "measurements.json")
+    report_page.write(
+        folder,
+        report=report,
+        measured=measured.write(folder / "measurements.json"),
+        history=(),
+        config=config.model_dump(mode="json"),
+        data_hash=data_hash,
+    )
     _publish(folder, out)
     return report
 

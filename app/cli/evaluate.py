@@ -28,7 +28,7 @@ Bundle = Annotated[Path, typer.Option("--bundle", metavar="DIR", help="An unpack
 Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="A log: a file, a folder or a zip.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder for report.json, measurements.json and ranks.npz, if wanted."),
+    typer.Option("--out", metavar="DIR", help="Folder for report.html, report.json, measurements.json and ranks.npz."),
 ]
 ProtocolOption = Annotated[
     Protocol | None, typer.Option("--protocol", help="How test labels are held out; as in training when not given.")
@@ -114,7 +114,7 @@ def evaluate(
     print_report(report, measurements, str(report["default_variant"]))
     print_evaluated(report)
     if out is not None:
-        console().print(f"report.json, measurements.json and ranks.npz are in {out}.")
+        console().print(f"report.html, report.json, measurements.json and ranks.npz are in {out}.")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def print_metrics(report: Mapping[str, Any]) -> None:
             "training.patience), try another preset, or collect more data.",
             style="bold red",
         )
+    for name, why in report.get("baselines_left_out", {}).items():
+        console().print(f"The baseline {name} was left out: {why}.", style="dim")
     if close:
         console().print(f"Not distinguishable from {_spoken(close)} (paired bootstrap over users).", style="yellow")
 

@@ -21,6 +21,11 @@ _STRATA = {
         "By the length of the history",
         "How many interactions the user had before the one to be found; the model may read fewer of them.",
     ),
+    "user": (
+        "Known and new users",
+        "Known users have interactions that the model and the baselines learned from; of new ones they know only what "
+        "is in the history that they are given.",
+    ),
 }
 _MODEL = "this model"
 _VERDICTS = {
@@ -54,6 +59,10 @@ def baselines(report: Mapping[str, Any]) -> Markup:
         rows.append([name, _verdict(compared), *figures, *differences])
     names = [words.metric_name(key) for key in SHOWN]
     head = ("", "The model", *names, *(f"Lead in {name}" for name in names))
+    left_out = [
+        tag("p", f"The baseline {name} was left out: {why}.", class_="quiet")
+        for name, why in report.get("baselines_left_out", {}).items()
+    ]
     return section(
         "Beside simple baselines",
         tag(
@@ -61,6 +70,7 @@ def baselines(report: Mapping[str, Any]) -> Markup:
             "Baselines learn from the same training data and are tested on the same interactions. A difference counts "
             "where its own interval, taken user by user, leaves 0 out; bars that overlap say little about that.",
         ),
+        *left_out,
         tag("div", *plots, class_="plots"),
         table(
             "Figures on test and the model's lead over each baseline, with 95% intervals", head, rows, text_columns=2

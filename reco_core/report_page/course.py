@@ -70,10 +70,14 @@ def times(measured: Mapping[str, Any]) -> Markup:
     rows = [
         *((f"Time to {name}", text) for name, _, text in bars),
         ("Time in all", words.duration(sum(seconds.values()))),
-        ("Training examples", words.count(training.get("examples"))),
-        ("Training throughput", words.NOTHING if rate is None else f"{words.count(rate)} examples a second"),
-        ("Peak memory of the process", words.size(measured.get("peak_memory_bytes"))),
     ]
+    note = "True of one machine at one hour; the bundle holds none of it."
+    if training:  # what was exported or evaluated again was trained elsewhere
+        rows += [
+            ("Training examples", words.count(training.get("examples"))),
+            ("Training throughput", words.NOTHING if rate is None else f"{words.count(rate)} examples a second"),
+        ]
+        note += " Throughput leaves out what compiling took."
+    rows.append(("Peak memory of the process", words.size(measured.get("peak_memory_bytes"))))
     parts = [figure(bar_plot(bars, "Time of each phase"), "Time of each phase")] if bars else []
-    note = "True of one machine at one hour; the bundle holds none of it. Throughput leaves out what compiling took."
     return section("Time and memory", tag("p", note), *parts, facts("What the run took", rows))

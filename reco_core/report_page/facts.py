@@ -24,6 +24,16 @@ _PROTOCOLS = {
         "Each user's last interaction is the test, the one before last is validation, and the model learns from the "
         "rest. To find the test's item, the file is given what the user did before it."
     ),
+    "temporal": (
+        "The log is cut at one moment for everybody: what came after it is the test, as much before it is validation, "
+        "and the model learns from what came earlier. Each held-out interaction is to be found from what its user did "
+        "before it, the time since the cut included, as a phone knows it. A user's first interaction has nothing "
+        "before it and is not asked for."
+    ),
+    "user_disjoint": (
+        "Users drawn by lot are held out wholly: the model learns nothing from them. Each one's last interaction is to "
+        "be found from what the user did before it. As many other users are validation."
+    ),
     "reference": (
         "Pairs of a history and the next item are split at random into those to learn from and those to test; a tenth "
         "of the former is taken out for validation. A user's own later pairs may be in training, so figures read too "
@@ -36,13 +46,37 @@ _UNSAID = (
     "What another training would give. An interval says how figures would move with other users, not with another "
     "seed, another log or another month.",
     "Each interval stands for itself: of twenty comparisons, one may look clear by chance.",
-    "How it works for people and items that the log lacks, or has few of.",
+    "How it works for items that the log lacks, or has few of.",
     "How fast it is on a phone.",
 )
 _AHEAD = (
     "How it does on the days ahead: the split goes by user and not by date, so the model has seen what others did "
     "after the moment that it is tested at."
 )
+_NEW_USERS = "How it works for people that the log lacks, or has little of."
+_UNSAID_BY: Mapping[str, tuple[str, ...]] = {
+    "leave_one_out": (_NEW_USERS, _AHEAD),
+    "user_disjoint": (_AHEAD,),
+    "reference": (_NEW_USERS,),
+}
+
+
+def evaluated(report: Mapping[str, Any]) -> Markup:
+    """How far the log and the bundle fit, where a bundle was evaluated again."""
+    found: Mapping[str, Any] | None = report.get("evaluated")
+    if found is None:
+        return Markup("")
+    same = found["same_dataset"]
+    rows = [
+        ("Log", "the one that the model was trained on" if same else "another than the model was trained on"),
+        ("Items ranked, those that only the model knows included", words.count(found["candidates"])),
+        ("Items that the model doesn't know", words.count(found["unknown_items"])),
+        ("Their interactions, which no history shows the model", words.count(found["unknown_interactions"])),
+        ("Test items that the model doesn't know: misses", words.count(found["unknown_labels"])),
+        ("Content hash of the model's own dataset", found["bundle"]["data_hash"]),
+    ]
+    note = "Items are matched by their ids. Baselines were fitted anew, on this log's own training part."
+    return section("A bundle on a log", tag("p", note), facts("How far the log and the model fit", rows))
 
 
 def data(report: Mapping[str, Any]) -> Markup:
@@ -58,6 +92,7 @@ def data(report: Mapping[str, Any]) -> Markup:
         ("Test items that the user had seen before", words.count(details.get("seen_labels"))),
         ("Test items whose score another item shares", words.percent(details.get("tied_labels_share"))),
     ]
+    rows += [(f"First interaction of {part}", words.moment(time)) for part, time in report.get("cut", {}).items()]
     return section("The data", facts("Dataset and splits", rows))
 
 
@@ -73,7 +108,7 @@ def protocol(report: Mapping[str, Any]) -> Markup:
         "ten. NDCG@10 gives 1 for the first place, less for each further one, 0 from the eleventh on.",
         f"Intervals hold 95% of {words.count(bootstrap['samples'])} resamples of the users.",
     ]
-    unsaid = (*_UNSAID, _AHEAD) if name == "leave_one_out" else _UNSAID
+    unsaid = (*_UNSAID, *_UNSAID_BY.get(name, ()))
     return section(
         "How it was tested",
         tag("p", f"Protocol: {name}."),

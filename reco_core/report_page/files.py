@@ -11,10 +11,11 @@ from reco_core.report_page.markup import Markup, figure, section, tag
 from reco_core.report_page.scatter import Spot, size_plot
 from reco_core.report_page.tables import table
 
-_NOTE = (
-    "The same model at several precisions. Overlap is the share of the trained model's first ten that the file has "
-    "among its own, on validation. Latency is the median of 200 calls on one thread of the machine that trained; a "
-    "phone takes longer, how much depends on the phone."
+_NOTE = "The same model at several precisions."
+_OVERLAP = "Overlap is the share of the trained model's first ten that the file has among its own, on validation."
+_LATENCY = (
+    "Latency is the median of 200 calls on one thread of the machine that made this page; a phone takes longer, how "
+    "much depends on the phone."
 )
 
 
@@ -36,22 +37,24 @@ def variants(report: Mapping[str, Any], measured: Mapping[str, Any]) -> Markup:
     ]
     if latencies:
         plots.append(figure(bar_plot(latencies, "Latency of one call"), "Latency of one call"))
+    # a bundle that is evaluated again has no trained model beside it
+    judged = any("overlap@10" in variant for variant in found.values())
     rows = [
         [
             name,
             words.size(variant["bytes"]),
             words.figure(variant["ndcg@10"]),
             words.figure(variant["recall@10"]),
-            words.percent(variant.get("overlap@10")),
+            *([words.percent(variant.get("overlap@10"))] if judged else []),
             _milliseconds(timed.get(name, {}).get("latency_ms")),
             _fate(name, variant, shipped),
         ]
         for name, variant in found.items()
     ]
-    head = ("File", "Size", "NDCG@10", "HR@10", "Overlap", "Latency", "")
+    head = ("File", "Size", "NDCG@10", "HR@10", *(["Overlap"] if judged else []), "Latency", "")
     return section(
         "The exported files",
-        tag("p", _NOTE),
+        tag("p", " ".join(filter(None, (_NOTE, _OVERLAP if judged else "", _LATENCY)))),
         tag("div", *plots, class_="plots"),
         table("Exported files, figures on test", head, rows),
     )
@@ -65,4 +68,4 @@ def _fate(name: str, variant: Mapping[str, Any], shipped: str | None) -> Markup 
     refused = variant.get("refused")
     if refused:
         return tag("span", tag("b", "refused"), f": {refused}", class_="bad said")
-    return "ships as model.tflite" if name == shipped else ""
+    return "" if name != shipped else "ships as model.tflite" if "overlap@10" in variant else "this page's figures"

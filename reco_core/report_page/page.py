@@ -50,12 +50,20 @@ def render(
     """
     found = report["data"]
     encoder = config.get("encoder", {}).get("type", "unknown")
-    title = f"Training report: {encoder} encoder"
+    again = "evaluated" in report
+    title = f"{'Evaluation' if again else 'Training'} report: {encoder} encoder"
     lead = (
         f"Trained on {words.count(found['training_interactions'])} interactions of {words.count(found['users'])} users "
         f"with {words.count(found['items'])} items. Figures are those of the file that ships"
         f"{_name_of_file(report)}, on interactions that it has not learned from."
     )
+    if again:
+        log = "the log that it was trained on" if report["evaluated"]["same_dataset"] else "another log"
+        lead = (
+            f"A bundle that was there before, evaluated again on {log}: {words.count(found['interactions'])} "
+            f"interactions of {words.count(found['users'])} users. Figures are those of its file"
+            f"{_name_of_file(report)}."
+        )
     body = tag(
         "main",
         tag("header", tag("h1", title), tag("p", lead, class_="lead")),
@@ -63,7 +71,8 @@ def render(
         *quality.in_words(report),
         quality.verdicts(report),
         comparison.baselines(report),
-        course.learning(history, report.get("training", {})),
+        facts.evaluated(report),
+        Markup("") if again else course.learning(history, report.get("training", {})),
         comparison.strata(report),
         files.variants(report, measured),
         course.times(measured),

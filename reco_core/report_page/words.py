@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 NOTHING = "not measured"
+_SECONDS = (10**8, 10**10)  # from 1973 to 2286: smaller ones are other units or mere places in an order
 _NAMES = {"recall": "HR", "ndcg": "NDCG", "mrr": "MRR"}
 _OTHERS = {
     "mean_rank": "Mean rank",
@@ -86,6 +88,16 @@ def duration(seconds: Any) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def moment(timestamp: Any) -> str:
+    """Seconds since 1970 as a date and a time; other units as they are."""
+    # 891382267 -> 1998-03-31 22:11 UTC; 4 -> 4
+    if not is_number(timestamp):
+        return NOTHING
+    if not _SECONDS[0] <= timestamp < _SECONDS[1]:
+        return f"{timestamp:,}"
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def several(names: Sequence[str]) -> str:

@@ -81,6 +81,7 @@ def test_from_training_to_another_export_to_another_evaluation(make_planted: Any
     assert sorted(path.name for path in (tmp_path / "later-figures").iterdir()) == [
         "measurements.json",
         "ranks.npz",
+        "report.html",
         "report.json",
     ]
 

@@ -58,6 +58,11 @@ def test_a_model_that_wins_gets_no_warning(screen: Console, report: dict[str, An
     assert "250.0 [250, 250]" in text
 
 
+def test_a_baseline_left_out_is_said_with_the_reason(screen: Console, report: dict[str, Any]) -> None:
+    results.print_metrics({**report, "baselines_left_out": {"ease": "there are 12,101 items"}})
+    assert "The baseline ease was left out: there are 12,101 items." in screen.export_text()
+
+
 def test_a_tie_is_said(screen: Console, report: dict[str, Any]) -> None:
     report["comparison"]["markov"]["ndcg@10"]["verdict"] = "not distinguishable"
     results.print_metrics(report)

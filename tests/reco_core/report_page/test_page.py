@@ -9,12 +9,14 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
 
+from reco_core.config.models import ProtocolName
 from reco_core.report_page import render, write
+from tests.reco_core.report_page import conftest
 
 _VOID = {"meta"}
 
@@ -215,3 +217,50 @@ def test_the_originals_metrics_and_another_epochs_weights_are_named(documents: d
 def test_the_package_needs_no_tensorflow() -> None:
     code = "import sys, reco_core.report_page; sys.exit(bool({'tensorflow', 'numpy'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_bundle_evaluated_again_says_so_and_has_no_course(documents: dict[str, Any]) -> None:
+    report = documents["report"]
+    report["evaluated"] = {
+        "bundle": {"manifest_sha256": "0" * 64, "data_hash": "cd" * 32},
+        "data_hash": "ab" * 32,
+        "same_dataset": False,
+        "candidates": 1700,
+        "unknown_items": 18,
+        "unknown_labels": 5,
+        "unknown_interactions": 77,
+    }
+    for variant in report["variants"].values():
+        del variant["overlap@10"]
+    documents["measured"] |= {"training": {}}
+    text = Reader(render(**{**documents, "history": ()})).text
+    assert "Evaluation report" in text
+    assert "evaluated again on another log" in text
+    assert "Items that the model doesn't know 18" in text
+    assert "Test items that the model doesn't know: misses 5" in text
+    for absent in ("Overlap", "Each epoch", "throughput", "ships as model.tflite"):
+        assert absent not in text
+
+
+def test_known_and_new_users_apart_and_the_cut(documents: dict[str, Any]) -> None:
+    report = documents["report"]
+    report |= {"protocol": "temporal", "cut": {"validation": 891_382_267, "test": 4}}
+    part = {"examples": 12, "recall@10": conftest.metric(0.2), "ndcg@10": conftest.metric(0.1)}
+    report["test_details"]["strata"]["user"] = {"known": part, "new": part}
+    report["baselines_left_out"] = {"ease": "there are 12,101 items"}
+    text = Reader(render(**documents)).text
+    assert "Known and new users" in text
+    assert "new 12 0.2000" in text
+    assert "First interaction of validation 1998-03-31 22:11 UTC" in text
+    assert "First interaction of test 4" in text
+    assert "cut at one moment for everybody" in text
+    assert "The baseline ease was left out: there are 12,101 items." in text
+    assert "days ahead" not in text
+
+
+@pytest.mark.parametrize("protocol", get_args(ProtocolName))
+def test_each_protocol_is_told_in_words(documents: dict[str, Any], protocol: str) -> None:
+    documents["report"]["protocol"] = protocol
+    text = Reader(render(**documents)).text
+    assert f"Protocol: {protocol}." in text
+    assert f"Protocol: {protocol}. {protocol}" not in text
