@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test coverage check figures compose-check fuzz docs lock clean
+.PHONY: help setup demo serve test coverage check figures model-check compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -38,6 +38,9 @@ fuzz: $(STAMP) ## Requests of every kind against a running service: no 5xx, no a
 
 figures: $(STAMP) ## Train every ready config on MovieLens-100K and compare with the figures in its first lines
 	@POCKETREC_ALL_FIGURES=1 $(BIN)/python -m pytest tests/e2e/test_preset_figures.py -q $(ARGS)
+
+model-check: $(STAMP) ## Walk at random through the state machine of jobs, on both databases (ARGS="--walks 5000 --seed 7")
+	@$(BIN)/python -m chaos.model $(ARGS)
 
 compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docker, on this machine's PostgreSQL and Redis
 	@$(BIN)/python scripts/check_compose.py $(ARGS)
