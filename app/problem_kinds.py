@@ -116,14 +116,15 @@ _ALL = (
         "unknown_model",
         422,
         "Unknown model version",
-        "`base` must name a model of `GET /v1/models`, and one of the versions that its `/versions` lists.",
+        "`base` or `base_version` must name a model of `GET /v1/models`, and one of the versions that its `/versions` "
+        "lists.",
     ),
     Kind(
         "no_weights",
         422,
         "No weights kept",
-        "Exporting again needs the weights that a version keeps beside its bundle, which versions made by earlier "
-        "releases don't. Train again.",
+        "Exporting a version again, or training from it, needs the weights that it keeps beside its bundle, which "
+        "versions made by earlier releases don't. Train again.",
     ),
     Kind("dataset_invalid", 422, "Invalid dataset", "The dataset's report names lines and reasons. Upload it mended."),
     Kind("dataset_too_small", 422, "Dataset too small", "Too few users, items or rows to train on and to hold out."),

@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     from reco_core import bundle, datasets
 
     bundle.require_free(options.out)  # before seconds are spent on anything else
-    settings, spec = _config(options), _dataset_spec(options)
+    settings, spec = _settings(options), _dataset_spec(options)
     stop = _stop_when_asked()
     reporter.phase("validate")
     interactions = datasets.load(options.data, spec)
@@ -85,6 +85,7 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
         options.out,
         work=work,
         resume_from=resume_from,
+        base=options.base,
         reporter=reporter,
         should_stop=stop.is_set,
     )
@@ -159,6 +160,21 @@ def _stop_when_asked() -> threading.Event:
     return stop
 
 
+def _settings(options: argparse.Namespace) -> JobConfig:
+    """The config of a run. One that begins with an earlier run's weights has that run's, unless another is given."""
+    if options.config or options.preset:
+        if options.changes:
+            raise ConfigInvalid("--changes is for the config of --base; write them into the file of --config")
+        return _config(options)
+    if options.base is None:
+        raise ConfigInvalid("give --preset NAME or --config FILE; only with --base is there a config to begin with")
+    from reco_core import training
+    from reco_core.config.architecture import continued
+
+    changes = _json_object("--changes", options.changes, '{"training": {"max_epochs": 5}}')
+    return continued(training.read_base(options.base).weights.info.config, changes)
+
+
 def _config(options: argparse.Namespace) -> JobConfig:
     from reco_core import config
 
@@ -222,7 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reco_core", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="train on a log and write a bundle; progress as JSON lines")
-    _add_source(run)
+    _add_source(run, required=False)
+    run.add_argument("--base", type=Path, help="weights to begin with: a file, or the folder of an earlier run")
+    run.add_argument("--changes", help="fields of the base's config that are to differ, as JSON")
     run.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     run.add_argument("--work", type=Path, help="folder for checkpoints and measurements.json (default: OUT.work)")
     run.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
@@ -264,9 +282,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_source(command: argparse.ArgumentParser) -> None:
+def _add_source(command: argparse.ArgumentParser, *, required: bool = True) -> None:
     _add_data(command)
-    source = command.add_mutually_exclusive_group(required=True)
+    source = command.add_mutually_exclusive_group(required=required)
     source.add_argument("--preset", help="name of a preset")
     source.add_argument("--config", type=Path, help="config file, JSON or YAML")
 

@@ -110,8 +110,8 @@ def _base_version(session: Session, job: Job) -> ModelVersion:
 
 
 def _needed(job: Job, version: ModelVersion) -> tuple[FileEntry, ...]:
-    """Of the base version's files the weights to export from, or the bundle to evaluate."""
-    if job.type == "export":
+    """Of the base version's files the weights to export from or to begin with, or the bundle to evaluate."""
+    if job.type in ("export", "train"):
         return (models.get_file(version, f"weights/{(job.base or {})['checkpoint']}.npz"),)
     names = {"manifest.json", *(entry["path"] for entry in version.manifest.get("files", ()))}
     return tuple(entry for entry in version.files if entry.path in names)

@@ -26,7 +26,7 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
     from reco_core.bundle import zip_bundle
 
     outputs = folder / "outputs"
-    job_config = config.load(order["config"])
+    job_config, base = config.load(order["config"]), order.get("base")
     prepared = _prepared(order, folder, job_config, reporter)
     if job_config.examples.tfrecord is not None:
         _write_examples(job_config, folder, outputs / "examples", reporter, stop)
@@ -38,6 +38,8 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
             outputs / "bundle",
             work=outputs,
             resume_from=resume_from,
+            base=None if base is None else _base_weights(order, folder),
+            base_version=None if base is None else f"{base['model']}@{base['version']}",
             reporter=reporter,
             should_stop=stop.is_set,
         )
@@ -60,7 +62,7 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
 
     outputs = folder / "outputs"
     job_config = config.load(order["config"])
-    weights = folder / "inputs" / "base" / "weights" / f"{order['base']['checkpoint']}.npz"
+    weights = _base_weights(order, folder)
     pipeline.export_again(
         weights,
         _prepared(order, folder, job_config, reporter),
@@ -102,6 +104,10 @@ def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
     out = folder / "outputs" / "files"
     _write_examples(config.load(order["config"]), folder, out, reporter, stop)
     reporter.result(out)
+
+
+def _base_weights(order: Mapping[str, Any], folder: Path) -> Path:
+    return folder / "inputs" / "base" / "weights" / f"{order['base']['checkpoint']}.npz"
 
 
 def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporter: JsonLinesReporter) -> Prepared:

@@ -78,6 +78,8 @@ def submit(
 
       pocketrec job submit --dataset ds_... --preset bow --model movies --watch
 
+      pocketrec job submit --dataset ds_... --base-version movies@3 --set training.max_epochs=5
+
       pocketrec job submit --type examples --dataset ds_... --set examples.tfrecord.layout=original_2020
 
       pocketrec job submit --type export --base movies/3 --checkpoint epoch-00003 --set export.top_k=20
@@ -297,7 +299,8 @@ def _about(job: Job) -> str:
         made = "examples" if job.type == "examples" else job.model or ""
         return f"{job.preset or 'config'}  {made}"
     weights = "" if job.base.checkpoint in (None, "best") else f" {job.base.checkpoint}"
-    return f"{job.type} of {job.base.model}/{job.base.version}{weights}  {job.model or ''}"
+    how = "train from" if job.type == "train" else f"{job.type} of"
+    return f"{how} {job.base.model}/{job.base.version}{weights}  {job.model or ''}"
 
 
 def _print(job: Job) -> None:

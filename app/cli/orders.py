@@ -33,7 +33,11 @@ DatasetId = Annotated[
 BaseVersion = Annotated[
     str | None,
     typer.Option(
-        "--base", metavar="NAME[/VERSION]", help="What export and evaluate begin with; by default the newest version."
+        "--base",
+        "--base-version",
+        metavar="NAME[@VERSION]",
+        help="The version that export and evaluate begin with, or whose weights train begins with; by default the "
+        "newest version.",
     ),
 ]
 Checkpoint = Annotated[
@@ -64,7 +68,7 @@ def order(
     if type_ in (Type.TRAIN, Type.EXAMPLES):
         if dataset is None:
             raise _usage(f"a job of type {type_} needs --dataset ID; `pocketrec dataset list` lists them")
-        if type_ is Type.TRAIN or preset is not None or config is not None:
+        if preset is not None or config is not None or (type_ is Type.TRAIN and base is None):
             given = config_document(preset, config)
             if config is not None:
                 document = merged(given, document or {})
@@ -90,9 +94,9 @@ def _base(text: str | None, checkpoint: str | None) -> dict[str, Any] | None:
         if checkpoint is not None:
             raise _usage(f"--checkpoint {checkpoint}: say whose with --base NAME or NAME/VERSION")
         return None
-    name, separator, number = text.partition("/")
+    name, separator, number = text.replace("/", "@", 1).partition("@")
     if not name or (separator and not (number.isascii() and number.isdigit())):
-        raise _usage(f"--base {text}: expected NAME or NAME/VERSION, such as movies/3")
+        raise _usage(f"--base {text}: expected NAME, NAME@VERSION or NAME/VERSION, such as movies@3")
     version = {"version": int(number)} if separator else {}
     return {"model": name, **version, **({} if checkpoint is None else {"checkpoint": checkpoint})}
 

@@ -14,6 +14,15 @@ from app.cli.errors import guarded
 from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, Preset, UsersBeside
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the bundle; made if it is missing.")]
+Base = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        metavar="DIR",
+        help="Begin with the weights of an earlier training: the folder that it wrote its bundle to, or a file of "
+        "weights. Without --preset or --config its config is taken too.",
+    ),
+]
 
 
 @guarded
@@ -26,6 +35,7 @@ def train(
     users: UsersBeside = None,
     preset: Preset = None,
     config: Config = None,
+    base: Base = None,
     set: Set = None,  # noqa: A002
     as_json: AsJson = False,
 ) -> None:
@@ -39,6 +49,8 @@ def train(
 
       pocketrec train --data log.csv --preset cnn --set training.max_epochs=20 --set training.keep_checkpoints=3 --out b
 
+      pocketrec train --data log-of-today.csv --base yesterday --out today
+
     Then: pocketrec recommend --bundle bundle --history 50,172,133
 
     In BUNDLE.work stay the weights that `pocketrec export` makes other bundles from, and measurements.json.
@@ -48,12 +60,19 @@ def train(
     from app.cli.specs import config_document, dataset_spec, require_paths
 
     stop_on_signals()
-    document = merged(config_document(preset, config), changes(set, {}))
+    changed = changes(set, {})
+    of_base = base is not None and preset is None and config is None
+    document = changed if of_base else merged(config_document(preset, config), changed)
     require_paths({"--data": data}, out)
     spec = dataset_spec(format, map, items, data, users)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
-    (work / "config.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out), "--config", str(work / "config.json")]
+    command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out)]
+    if of_base:
+        command += ["--changes", json.dumps(document)]
+    else:
+        (work / "config.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        command += ["--config", str(work / "config.json")]
+    command += ["--base", str(base)] if base is not None else []
     command += ["--spec", json.dumps(spec)] if spec else []
     print_result(run_pipeline([*command, "--work", str(work)], work / "run.log"), work, as_json)

@@ -146,10 +146,22 @@ class Client:
         config: Mapping[str, Any] | None = None,
         model: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        base_version: str | None = None,
     ) -> Job:
-        """Queue a training job on a dataset."""
+        """Queue a training job on a dataset.
+
+        Args:
+            base_version: a published version, such as `films@3`, whose weights training begins with. Without `preset`
+                the config is its, and `config` what is to differ from it.
+        """
         return self.create_job(
-            "train", dataset_id=dataset_id, preset=preset, config=config, model=model, metadata=metadata
+            "train",
+            dataset_id=dataset_id,
+            preset=preset,
+            config=config,
+            model=model,
+            metadata=metadata,
+            base_version=base_version,
         )
 
     def submit_examples(

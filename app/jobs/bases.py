@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.models import facts
 from app.problems import Fault, Problem, from_pocketrec
 from app.security import Principal
 from reco_core import config as job_config
-from reco_core.config import JobConfig
+from reco_core.config import JobConfig, architecture
 from reco_core.errors import ConfigInvalid
 from registry import models
 from registry.errors import InvalidName, NotFound
@@ -43,7 +44,7 @@ def find_base(services: Services, principal: Principal, wanted: JobRequest) -> B
     if wanted.base is None:
         return None
     version = _find(services, principal, wanted.base)
-    if wanted.type != "export":
+    if wanted.type == "evaluate":
         return Base(version, None)
     kept = facts.kept_weights(version)
     if not kept:
@@ -67,15 +68,65 @@ def changed_config(base: Base, changes: Mapping[str, Any], type_: str) -> JobCon
     Raises:
         Problem: `validation_failed`.
     """
+    config = _config(base)
+    with _pointing_into_config():
+        if type_ == "train":
+            return architecture.continued(config, changes)
+        return job_config.with_changes(config, changes, _CHANGES[type_])
+
+
+def require_architecture(base: Base, config: JobConfig) -> None:
+    """Refuse a config whose model can't begin with the base's weights, as far as that can be seen without data.
+
+    Raises:
+        Problem: `validation_failed`.
+    """
+    theirs = _config(base)
+    with _pointing_into_config():
+        architecture.require_architecture(theirs, config)
+
+
+def in_full(wanted: JobRequest) -> JobRequest:
+    """The request with `base` in place of `base_version`.
+
+    Raises:
+        Problem: `validation_failed`: it has both.
+    """
+    if wanted.base_version is None:
+        return wanted
+    if wanted.base is not None:
+        fault = Fault("/base_version", "contradiction", "`base_version` is `base` in short; give one of them")
+        raise Problem("validation_failed", fault.detail, errors=[fault])
+    model, _, version = wanted.base_version.rpartition("@")
+    base = BaseRequest(model=model, version=int(version), checkpoint=None)
+    return wanted.model_copy(update={"base": base, "base_version": None})
+
+
+def placed(problem: Problem) -> Problem:
+    """`problem` of a request that `in_full` has written out, with its pointers into the request as it was sent."""
+    faults = [
+        Fault("/base_version", one.code, one.detail, one.parameter)
+        if one.pointer == "/base" or one.pointer.startswith("/base/")
+        else one
+        for one in problem.faults
+    ]
+    return Problem(problem.code, problem.text, errors=faults, headers=problem.headers, extra=problem.extra)
+
+
+def _config(base: Base) -> JobConfig:
     try:
-        config = job_config.load(facts.config(base.version))
+        return job_config.load(facts.config(base.version))
     except ConfigInvalid as error:
         detail = f"the version was made by another release, and this one can't read its config: {error.message}"
         raise Problem(
             "validation_failed", detail, errors=[Fault("/base/version", "config_unreadable", detail)]
         ) from None
+
+
+@contextmanager
+def _pointing_into_config() -> Iterator[None]:
     try:
-        return job_config.with_changes(config, changes, _CHANGES[type_])
+        yield
     except ConfigInvalid as error:
         problem = from_pocketrec(error, "/config")
         raise Problem("validation_failed", problem.text, errors=problem.faults) from None

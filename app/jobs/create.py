@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.dependencies import Services, plausible_id
-from app.jobs import originals
-from app.jobs.bases import Base, changed_config, find_base
+from app.jobs import bases, originals
+from app.jobs.bases import Base
 from app.jobs.rules import require_fields
 from app.jobs.schemas import JobRequest
 from app.jobs.validate import Expectation, expect
@@ -68,10 +68,19 @@ def check(services: Services, principal: Principal, wanted: JobRequest) -> Order
     Raises:
         Problem: one of REFUSALS.
     """
+    full = bases.in_full(wanted)
+    try:
+        return _check_converted(services, principal, full)
+    except Problem as problem:
+        raise (problem if full is wanted else bases.placed(problem)) from None
+
+
+def _check_converted(services: Services, principal: Principal, wanted: JobRequest) -> Order:
     conversion = originals.read(wanted)
     if conversion is None:
         return _check(services, principal, wanted)
-    converted = wanted.model_copy(update={"config": dict(conversion.config), "original": None})
+    # a whole config, of no preset
+    converted = wanted.model_copy(update={"config": {"preset": None, **conversion.config}, "original": None})
     try:
         layout = originals.tfrecord_layout(wanted)
         return replace(_check(services, principal, converted, layout), conversion=conversion)
@@ -86,8 +95,14 @@ def _check(
     require_fields(wanted)
     if wanted.model is not None:
         _check_name(wanted.model)
-    base = find_base(services, principal, wanted)
-    config = read_config(wanted) if base is None else changed_config(base, wanted.config or {}, wanted.type)
+    base = bases.find_base(services, principal, wanted)
+    if base is None:
+        config = read_config(wanted)
+    elif wanted.preset is not None or "preset" in (wanted.config or {}):
+        config = read_config(wanted)
+        bases.require_architecture(base, config)
+    else:
+        config = bases.changed_config(base, wanted.config or {}, wanted.type)
     if wanted.type == "examples":
         config = _with_tfrecords(config, wanted, layout)
     if wanted.dataset_id is not None:
@@ -122,7 +137,7 @@ def queue(session: Session, principal: Principal, order: Order) -> Job:
             base=None if order.base is None else order.base.as_dict(),
         )
     except NotFound:
-        if order.base is not None and order.base.version.dataset_id == order.dataset_id:
+        if order.base is not None and order.type != "train" and order.base.version.dataset_id == order.dataset_id:
             raise _deleted(order.base) from None
         raise _unknown(order.dataset_id) from None
     return job if order.conversion is None else originals.announce(session, job, order.conversion)
@@ -187,11 +202,9 @@ def default_model_name(dataset_name: str) -> str:
 
 
 def _model_name(wanted: JobRequest, base: Base | None, dataset: Dataset) -> str | None:
-    if wanted.type == "train":
-        return wanted.model or default_model_name(dataset.name)
-    if wanted.type == "export" and base is not None:
-        return wanted.model or base.version.model
-    return None
+    if wanted.type not in ("train", "export"):
+        return None
+    return wanted.model or (default_model_name(dataset.name) if base is None else base.version.model)
 
 
 def _with_tfrecords(config: JobConfig, wanted: JobRequest, layout: originals.Layout) -> JobConfig:

@@ -96,7 +96,7 @@ class JobValidationView(BaseModel):
 
     type: str
     dataset_id: str
-    base: BaseView | None = Field(description="Of types export and evaluate: the version they would begin with.")
+    base: BaseView | None = Field(description="The version that it would begin with, if it does.")
     model: str | None = Field(
         description="The name under which the result would become the next version; null where it would publish none."
     )

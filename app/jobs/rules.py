@@ -20,11 +20,11 @@ class Rules:
 
 _NO_VERSION = "this type publishes no version: its files are the job's own; leave it out"
 _BASES_CONFIG = "the config is the base version's; leave it out"
-_ANEW = "this type begins with a dataset; leave it out, or take the type export or evaluate"
+_ANEW = "this type begins with a dataset; leave it out, or take the type train, export or evaluate"
 
 RULES: Mapping[str, Rules] = MappingProxyType(
     {
-        "train": Rules(needs=("dataset_id",), refuses={"base": _ANEW}),
+        "train": Rules(needs=("dataset_id",), refuses={}),
         "examples": Rules(needs=("dataset_id",), refuses={"base": _ANEW, "model": _NO_VERSION}),
         "export": Rules(
             needs=("base",),

@@ -20,6 +20,10 @@ OrderedType = Literal["train", "examples", "export", "evaluate"]
 JobType = Literal["train", "examples", "export", "evaluate", "validate_dataset"]
 
 
+BASE_VERSION = r"^[a-z0-9._-]{1,64}@[1-9][0-9]{0,8}$"
+"""A published version in short."""
+
+
 class BaseRequest(BaseModel):
     """A published version to begin with."""
 
@@ -30,7 +34,8 @@ class BaseRequest(BaseModel):
     checkpoint: str | None = Field(
         None,
         max_length=64,
-        description="Of type export: which of the version's `weights`, such as `epoch-00003`; by default `best`.",
+        description="Of types export and train: which of the version's `weights`, such as `epoch-00003`; by default "
+        "`best`.",
     )
 
 
@@ -38,7 +43,7 @@ class JobRequest(BaseModel):
     """What to do with what.
 
     `train` and `examples` begin with `dataset_id`, and take a whole config. `export` and `evaluate` begin with `base`,
-    and take what may differ from its config.
+    and take what may differ from its config. `train` may begin with both.
     """
 
     model_config = ConfigDict(
@@ -52,6 +57,12 @@ class JobRequest(BaseModel):
                     "config": {"training": {"max_epochs": 20}},
                     "model": "films",
                     "metadata": {"commit": "4f2a91c"},
+                },
+                {
+                    "type": "train",
+                    "dataset_id": "ds_0199f0c2a5b47c3e8d1f2a3b4c5d6e7f",
+                    "base_version": "films@1",
+                    "config": {"training": {"max_epochs": 5}},
                 },
                 {
                     "type": "examples",
@@ -93,13 +104,24 @@ class JobRequest(BaseModel):
         description="A dataset that is `ready`. Needed by train and examples; evaluate takes the base version's by "
         "default, export always.",
     )
-    base: BaseRequest | None = Field(None, description="Needed by export and evaluate; not of the other types.")
+    base: BaseRequest | None = Field(
+        None,
+        description="A published version. Needed by export and evaluate. Of train: training begins with its weights, "
+        "matched by raw ids, and the architecture must be the same; by default the config is the version's, and the "
+        "result its model's next version.",
+    )
+    base_version: str | None = Field(
+        None,
+        pattern=BASE_VERSION,
+        description="`base` in short: `films@3` is version 3 of films.",
+    )
     preset: str | None = Field(
         None, max_length=64, description="Supplies what `config` doesn't set; of train and examples."
     )
     config: dict[str, Any] | None = Field(
         None,
-        description="See `GET /v1/config_schema`. Of type export only what follows the training (`export`, and of "
+        description="See `GET /v1/config_schema`. Of type train with a base, unless there is a preset here or in it: "
+        "what is to differ from the version's config. Of type export only what follows the training (`export`, and of "
         "`evaluation` k, baselines and bootstrap_samples), of type evaluate only what the version is measured on and "
         "how (`evaluation`, the filters in `examples`, `repeats`, `seed`); the rest is the base version's.",
     )
@@ -110,8 +132,8 @@ class JobRequest(BaseModel):
     )
     model: str | None = Field(
         None,
-        description="The name under which the result of train or export becomes the next version; by default made of "
-        "the dataset's name, or the base version's.",
+        description="The name under which the result of train or export becomes the next version; by default the "
+        "base version's, or made of the dataset's name.",
     )
     metadata: dict[MetadataKey, MetadataValue] = Field({}, max_length=16, description="Your own notes.")
 
@@ -170,7 +192,7 @@ class JobView(BaseModel):
     last_seq: int = Field(description="The seq of its newest event.")
     error: RecordedProblem | None
     dataset_id: str | None
-    base: BaseView | None = Field(description="Of types export and evaluate: the version they begin with.")
+    base: BaseView | None = Field(description="The version that it begins with, if it does.")
     config: dict[str, Any] = Field(description="Complete: presets and defaults filled in.")
     preset: str | None
     model: str | None

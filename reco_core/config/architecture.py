@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reco_core.config.changes import with_changes
 from reco_core.config.models import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 
 MISMATCH = "base_mismatch"
+# A preset is where a whole config begins, and no change of another one.
+_CHANGES = tuple(f"/{name}" for name in JobConfig.model_fields if name != "preset")
 # No weight depends on them. How many values a feature has may differ: they are matched by what they are.
 _FREE = frozenset({"dropout", "column", "length", "vocabulary_size", "neighbours"})
 
@@ -40,6 +43,21 @@ def require_architecture(base: JobConfig, wanted: JobConfig) -> None:
     faults = architecture_differences(base, wanted)
     if faults:
         raise ConfigInvalid(f"the model can't begin with the base's weights: {faults[0].detail}", faults)
+
+
+def continued(base: JobConfig, changes: Mapping[str, Any]) -> JobConfig:
+    """The config of a training that begins with the weights of a run with `base`: the same, but for `changes`.
+
+    Raises:
+        ConfigInvalid: the result isn't valid, or has another architecture; `errors` point into `changes`.
+    """
+    encoder = changes.get("encoder")
+    if isinstance(encoder, Mapping) and encoder.get("type", base.encoder.type) != base.encoder.type:
+        fault = mismatch("/encoder/type", encoder["type"], base.encoder.type)
+        raise ConfigInvalid(f"the model can't begin with the base's weights: {fault.detail}", [fault])
+    config = with_changes(base, changes, _CHANGES) if changes else base
+    require_architecture(base, config)
+    return config
 
 
 def mismatch(pointer: str, ours: Any, theirs: Any) -> FieldError:
