@@ -1,0 +1,65 @@
+"""`python -m chaos.parts.worker`: the real worker, with the faults of `chaos.parts.points` built in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chaos.parts import points, trainer
+from registry.broker_transports import RedisTransport
+from registry.database import Database
+from worker import __main__ as worker_main
+from worker.runtime import Runtime
+
+
+def main() -> int:
+    """Run a worker as `python -m worker` does. Returns its exit status."""
+    _shift_the_clock(float(os.environ.get(points.CLOCK_SECONDS, "0")))
+    if os.environ.get(points.TRAINER) == "light":
+        _replace_the_trainer()
+    _die_after_brpop()
+    return worker_main.main(sys.argv[1:])
+
+
+def _replace_the_trainer() -> None:
+    real = Runtime.open.__func__  # type: ignore[attr-defined]
+
+    def opened(cls: type[Runtime], *arguments: Any) -> Runtime:
+        runtime: Runtime = real(cls, *arguments)
+        runtime.trainer = (sys.executable, "-I", "-S", trainer.__file__)
+        return runtime
+
+    Runtime.open = classmethod(opened)  # type: ignore[assignment,method-assign]
+
+
+def _shift_the_clock(seconds: float) -> None:
+    """What a wrong clock changes: ids and ages of files everywhere, and on SQLite the time that leases go by."""
+    if not seconds:
+        return
+    true_time, true_ns, make = time.time, time.time_ns, Database.__init__
+    time.time = lambda: true_time() + seconds
+    time.time_ns = lambda: true_ns() + int(seconds * 1e9)
+
+    def shifted(self: Database, url: Any) -> None:
+        make(self, url)
+        if self.dialect == "sqlite":
+            self._clock = lambda: datetime.now(UTC) + timedelta(seconds=seconds)
+
+    Database.__init__ = shifted  # type: ignore[assignment,method-assign]
+
+
+def _die_after_brpop() -> None:
+    deliver = RedisTransport._deliver
+
+    def deadly(self: RedisTransport, message: object, queue: str) -> None:
+        points.die_if_armed(points.DIE_AFTER_BRPOP)
+        deliver(self, message, queue)
+
+    RedisTransport._deliver = deadly
+
+
+if __name__ == "__main__":
+    sys.exit(main())
