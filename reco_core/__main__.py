@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
                 _examples(options, reporter)
             case "export":
                 _export(options, reporter)
+            case "add-items":
+                _add_items(options, reporter)
             case "evaluate":
                 _evaluate(options, reporter)
             case "recommend":
@@ -126,6 +128,32 @@ def _export(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
         options.out,
         work=work,
         changes=changes,
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
+    reporter.result(options.out)
+
+
+def _add_items(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
+    from reco_core import bundle, datasets
+
+    bundle.require_free(options.out)
+    spec = _dataset_spec(options)
+    stop = _stop_when_asked()
+    reporter.phase("validate")
+    interactions = None if options.data is None else datasets.load(options.data, spec)
+    from reco_core.adding import add_items
+
+    work = options.work or options.out.with_name(options.out.name + ".work")
+    work.mkdir(parents=True, exist_ok=True)
+    add_items(
+        options.weights,
+        options.bundle,
+        options.items,
+        options.out,
+        work=work,
+        source=interactions,
+        skip_existing=options.skip_existing,
         reporter=reporter,
         should_stop=stop.is_set,
     )
@@ -254,6 +282,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.add_argument("--work", type=Path, help="folder for measurements.json and ranks.npz (default: OUT.work)")
     export.add_argument("--changes", help="fields of the config that are to differ, as JSON")
+    add = commands.add_parser("add-items", help="make a bundle that knows further items, without training")
+    add.add_argument("--weights", type=Path, required=True, help="the file that the bundle was made of")
+    add.add_argument("--bundle", type=Path, required=True, help="folder of an unpacked bundle")
+    add.add_argument("--items", type=Path, required=True, help="table of new items: CSV, Parquet or JSONL")
+    _add_data(add, required=False)
+    add.add_argument("--out", type=Path, required=True, help="folder for the new bundle")
+    add.add_argument("--work", type=Path, help="folder for weights and measurements.json (default: OUT.work)")
+    add.add_argument("--skip-existing", action="store_true", help="pass over items that the model knows already")
     measure = commands.add_parser("evaluate", help="rank a log's test labels with a bundle's files")
     measure.add_argument("--bundle", type=Path, required=True, help="folder of an unpacked bundle")
     _add_data(measure)
@@ -289,8 +325,8 @@ def _add_source(command: argparse.ArgumentParser, *, required: bool = True) -> N
     source.add_argument("--config", type=Path, help="config file, JSON or YAML")
 
 
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, required=True, help="file, folder or zip")
+def _add_data(command: argparse.ArgumentParser, *, required: bool = True) -> None:
+    command.add_argument("--data", type=Path, required=required, help="file, folder or zip")
     command.add_argument("--format", help="format of the data, if it shouldn't be detected")
     command.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
 

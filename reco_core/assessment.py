@@ -9,7 +9,7 @@ from typing import Any
 from reco_core.config import JobConfig, VariantName
 from reco_core.environment import available_cores
 from reco_core.errors import FieldError, ParityFailed, SizeBudgetImpossible
-from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics, report, rounded
+from reco_core.evaluation import BASELINES, Evaluation, Scorer, cold_report, evaluate, original_metrics, report, rounded
 from reco_core.examples import ExampleSet, Split
 from reco_core.export import (
     GOLDEN_TOLERANCE,
@@ -132,6 +132,8 @@ def verify(
     )
     if trained.neighbours is not None:
         document["neighbours"] = rounded(trained.neighbours.as_dict())
+    if len(example_set.cold_items):
+        document["cold_items"] = rounded(_cold_items(config, files.variants[default], files.form, example_set))
     if example_set.protocol == "reference":
         document["original_metrics"] = _original_metrics(config, files.variants[default], files.form, example_set)
     return Assessment(
@@ -145,6 +147,21 @@ def verify(
 def _training(trained: TrainedModel) -> dict[str, int]:
     facts = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "examples": trained.examples}
     return facts if trained.epoch in (None, trained.best_epoch) else {**facts, "exported_epoch": trained.epoch}
+
+
+def _cold_items(
+    config: JobConfig, variant: ExportedVariant, form: IndexForm, example_set: ExampleSet
+) -> dict[str, Any]:
+    """How the file ranks what it knows by attributes alone."""
+    with FileScorer(variant.path, available_cores(), form) as scorer:
+        return cold_report(
+            scorer,
+            example_set,
+            share=config.evaluation.cold_items,
+            repeats=config.repeats,
+            seed=config.seed,
+            bootstrap_samples=config.evaluation.bootstrap_samples,
+        )
 
 
 def _original_metrics(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -122,11 +122,8 @@ def _write_vocabularies(
     attribute = vocabulary.attribute
     if attribute is not None:
         name = feature_name(attribute.name)
-        # the file belongs to the feature of that name, whose indices an app passes; these are folded into the model
-        file = name
-        while file in features:
-            file = f"item_{file}"
-        _write_lines(folder / "vocabulary" / f"{file}.txt", tuple(map(bundled_features.one_line, attribute.values)))
+        file = folder / "vocabulary" / attribute_file(name, features)
+        _write_lines(file, tuple(map(bundled_features.one_line, attribute.values)))
     of_items = bundled_features.of_items(features, vocabulary.size, form)
     items = []
     for index in range(1, vocabulary.size + 1):
@@ -144,6 +141,19 @@ def _write_vocabularies(
         items.append(item)
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in items)
     (folder / "items.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8", newline="\n")
+
+
+def attribute_file(key: str, features: Collection[str]) -> str:
+    """The vocabulary file of the attribute that items.json calls `key`; `features` are the model's inputs."""
+    # the file {key}.txt may belong to a feature, whose indices an app passes; these are folded into the model
+    while key in features:
+        key = f"item_{key}"
+    return f"{key}.txt"
+
+
+def attribute_key(item: Mapping[str, Any]) -> str | None:
+    """What an object of items.json calls the item's attribute; None where there is none."""
+    return next((key for key in item if key not in _ITEM_FIELDS), None)
 
 
 def feature_name(column: str) -> str:

@@ -151,6 +151,12 @@ class UnknownItems(PocketRecError):
     code = "unknown_items"
 
 
+class ItemsExist(PocketRecError):
+    """Items are to be added that the model has already."""
+
+    code = "items_exist"
+
+
 class OutputExists(PocketRecError):
     """The folder that a bundle is to be written to holds something already."""
 

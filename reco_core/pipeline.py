@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,18 +91,22 @@ def run(
         config = _resolved(config, prepared)
         # time is no limit here: who starts it says how long it may take
         require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
-        dual_encoder = model.build(config, example_set.vocabulary, example_set.timelines.features)
-        begun_with = None if earlier is None else _carry_over(config, dual_encoder, prepared, earlier, reporter)
+        warm = examples.warm_only(example_set)
+        dual_encoder = model.build(config, warm.vocabulary, warm.timelines.features)
+        begun_with = None
+        if earlier is not None:
+            learned_from = replace(prepared, example_set=warm)
+            begun_with = _carry_over(config, dual_encoder, learned_from, earlier, reporter)
 
     with measured.phase("train", reporter):
         trained = training.train(
             config,
             dual_encoder,
-            example_set,
+            warm,
             checkpoints=work / "checkpoints",
             identity=_identity(config, data_hash, earlier),
             weights=training.WeightsFolder(
-                work / "weights", config, data_hash, example_set.vocabulary.item_ids, begun_with
+                work / "weights", config, data_hash, warm.vocabulary.item_ids, begun_with
             ),
             summaries=training.Summaries(work / "tensorboard") if config.training.tensorboard else None,
             resume_from=resume_from,
@@ -111,7 +115,8 @@ def run(
         )
         measured.training(trained)
 
-    trained = replace(trained, model=model.for_export(config, trained.model, example_set.vocabulary))
+    trained = replace(trained, model=model.for_export(config, trained.model, warm.vocabulary))
+    trained = replace(trained, model=training.with_cold_items(trained.model, example_set))
     return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, begun_with)
 
 
@@ -151,23 +156,25 @@ def export_again(
         given = training.read_weights(weights)
         config = with_changes(given.info.config, changes or {}, EXPORT_CHANGES)
         _require_same_data(given, source)
-        prepared = _prepared(config, source, reporter)
+        prepared = _prepared(config, source, reporter, given.added)
         vocabulary = prepared.example_set.vocabulary
+        config = _resolved(config, prepared)
+        features = prepared.example_set.timelines.features
+        dual_encoder = model.build(model.config_for_export(config), vocabulary, features)
+        given = training.completed(given, dual_encoder, vocabulary)
         if vocabulary.item_ids != given.item_ids:
             raise CheckpointMismatch(
                 f"{weights.name} has {len(given.item_ids) - 1:,} items in another order than this version gives them; "
                 "export with the version that trained, or train again"
             )
-        config = _resolved(config, prepared)
-        features = prepared.example_set.timelines.features
-        dual_encoder = model.build(model.config_for_export(config), vocabulary, features)
         training.assign_weights(dual_encoder, given)
 
     if should_stop():
         raise Interrupted("stopped before the export; nothing was written")
     trained = training.restored(dual_encoder, given.info, len(prepared.example_set.train))
     measured.training(trained)
-    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, given.info.base)
+    added = training.added_facts(given)
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, given.info.base, added)
 
 
 def _deliver(
@@ -180,10 +187,12 @@ def _deliver(
     measured: Measurements,
     reporter: Reporter,
     begun_with: Mapping[str, Any] | None,
+    added: Mapping[str, Any] | None = None,
 ) -> bundle.Manifest:
     """Stages 5 to 7; `trained.model` reads as many interactions as the files are to read.
 
-    `begun_with`: the weights that training began with, as manifest and report are to state them.
+    `begun_with`: the weights that training began with, as manifest and report are to state them; `added`: likewise, of
+    items that joined after it.
     """
     example_set, data_hash = prepared.example_set, prepared.data_hash
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
@@ -207,6 +216,8 @@ def _deliver(
             assessed = assessment.verify(config, trained, files, example_set, rankings)
             if begun_with is not None:
                 assessed = replace(assessed, report=training.stated(assessed.report, begun_with))
+            if added is not None:
+                assessed = replace(assessed, report={**assessed.report, "added_items": dict(added)})
             measured.files(files)
 
         assets = None
@@ -235,6 +246,7 @@ def _deliver(
                 "seed": config.seed,
                 "data_hash": data_hash,
                 **({} if begun_with is None else {"base": dict(begun_with)}),
+                **({} if added is None else {"added_items": dict(added)}),
                 "environment": environment.describe(runtime.threads, runtime.xla),
                 "metrics": {
                     "protocol": example_set.protocol,
@@ -255,8 +267,15 @@ def _deliver(
     return manifest
 
 
-def _prepared(config: JobConfig, source: Interactions | Prepared, reporter: Reporter) -> Prepared:
+def _prepared(
+    config: JobConfig,
+    source: Interactions | Prepared,
+    reporter: Reporter,
+    added: Sequence[examples.AddedItem] = (),
+) -> Prepared:
     prepared = source if isinstance(source, Prepared) else examples.prepare(config, source)
+    if added:
+        prepared = replace(prepared, example_set=examples.widened(prepared.example_set, added))
     example_set = prepared.example_set
     export.require_exportable(config, example_set.vocabulary, example_set.timelines.features)
     require_budget(config, example_set.vocabulary.size)
@@ -264,6 +283,8 @@ def _prepared(config: JobConfig, source: Interactions | Prepared, reporter: Repo
         f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
         f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
     )
+    for line in examples.out_of_range(example_set.timelines.features):
+        reporter.log(f"warning: {line}")
     return prepared
 
 

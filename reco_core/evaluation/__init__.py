@@ -2,6 +2,7 @@
 
 from reco_core.evaluation.baselines import BASELINES
 from reco_core.evaluation.baselines.cooccurrence import follower_table
+from reco_core.evaluation.cold import cold_report
 from reco_core.evaluation.compare import Comparison, compare, compare_ranks
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, sample, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
@@ -21,6 +22,7 @@ __all__ = [
     "RanksFile",
     "Scorer",
     "Stratum",
+    "cold_report",
     "compare",
     "compare_ranks",
     "evaluate",

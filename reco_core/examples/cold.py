@@ -1,7 +1,8 @@
 """Items that training is kept from, to see what their attributes alone are worth: the cold-item protocol.
 
 A cold item's interactions are neither label nor context in training, and still count as seen. Held-out interactions
-stay where they are: a test label may be cold, and so may the interactions that a split holds out before it.
+stay where they are: a test label may be cold, and so may the interactions that a split holds out before it. Training
+runs on `warm_only`, in which there are no such items at all; they join the model afterwards, as new items do.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from reco_core.config import JobConfig
 from reco_core.datasets.types import Interactions
-from reco_core.errors import ConfigInvalid, FieldError
+from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError
+from reco_core.examples.feature_tables import taken
 from reco_core.examples.split import SplitResult
 from reco_core.examples.timelines import RawTimelines
-from reco_core.examples.types import Examples
+from reco_core.examples.types import Examples, ExampleSet, Vocabulary
 
 _LOT = 4  # what tells this draw from the others that are made with the config's seed
 
@@ -71,6 +73,75 @@ def without_cold(raw: RawTimelines, split: SplitResult, cold: NDArray[np.int64])
             test=_moved(split.test, kept, position),
             in_training=split.in_training[kept],
         ),
+    )
+
+
+def warm_only(example_set: ExampleSet) -> ExampleSet:
+    """What training is given: the same examples as if the cold items did not exist; itself where there are none.
+
+    Raises:
+        DatasetTooSmall: nothing is left to learn from, or to validate with.
+    """
+    count = len(example_set.cold_items)
+    if count == 0:
+        return example_set
+    vocabulary, timelines = example_set.vocabulary, example_set.timelines
+    size = vocabulary.size - count  # cold items come last
+    kept, seen = timelines.items <= size, timelines.seen_items <= size
+    before, seen_before = (np.concatenate([[0], np.cumsum(mask)]).astype(np.int64) for mask in (kept, seen))
+    position = before[:-1]
+    train, validation, test = (_moved(part, kept, position) for part in _splits(example_set))
+    if len(train) == 0 or len(validation) == 0:
+        raise DatasetTooSmall(
+            "without the cold items nothing is left to train on or to validate with; lower evaluation.cold_items"
+        )
+    rows = {"item": np.arange(size + 1), "interaction": np.flatnonzero(kept)}
+    return replace(
+        example_set,
+        vocabulary=_shortened(vocabulary, size),
+        timelines=replace(
+            timelines,
+            offsets=before[timelines.offsets],
+            items=timelines.items[kept],
+            timestamps=None if timelines.timestamps is None else timelines.timestamps[kept],
+            seen_offsets=seen_before[timelines.seen_offsets],
+            seen_items=timelines.seen_items[seen],
+            seen_before=seen_before[timelines.seen_before[kept]],
+            features={
+                name: taken(table, rows[table.scope]) if table.scope in rows else table
+                for name, table in timelines.features.items()
+            },
+        ),
+        train=train,
+        validation=validation,
+        test=test,
+        in_training=example_set.in_training[kept],
+        cold_items=example_set.cold_items[:0],
+    )
+
+
+def cold_labels(example_set: ExampleSet) -> ExampleSet:
+    """The same, its test split cut down to the examples whose label is cold."""
+    test = example_set.test
+    cold = np.isin(example_set.timelines.items[test.labels], example_set.cold_items)
+    return replace(example_set, test=Examples(test.users[cold], test.labels[cold]))
+
+
+def _splits(example_set: ExampleSet) -> tuple[Examples, Examples, Examples]:
+    return example_set.train, example_set.validation, example_set.test
+
+
+def _shortened(vocabulary: Vocabulary, size: int) -> Vocabulary:
+    attribute = vocabulary.attribute
+    if attribute is not None:
+        offsets = attribute.offsets[: size + 2]
+        attribute = replace(attribute, offsets=offsets, indices=attribute.indices[: offsets[-1]])
+    return replace(
+        vocabulary,
+        item_ids=vocabulary.item_ids[: size + 1],
+        counts=vocabulary.counts[: size + 1],
+        titles=vocabulary.titles[: size + 1],
+        attribute=attribute,
     )
 
 

@@ -52,7 +52,7 @@ def generate(config: JobConfig, interactions: Interactions, fitted: Mapping[str,
         train = _only(train, first_occurrences(raw.offsets, raw.codes))
     _require_examples(config, split, train)
     counts = np.bincount(raw.codes[split.in_training], minlength=len(interactions.item_ids))
-    vocabulary, index = build_vocabulary(interactions, counts)
+    vocabulary, index = build_vocabulary(interactions, counts, cold)
     items = index[raw.codes]
     timelines = Timelines(
         offsets=raw.offsets,

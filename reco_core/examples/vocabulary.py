@@ -13,16 +13,22 @@ from reco_core.examples.types import ItemAttribute, Vocabulary
 PAD = "<pad>"
 
 
-def build_vocabulary(interactions: Interactions, counts: NDArray[np.int64]) -> tuple[Vocabulary, NDArray[np.int32]]:
+def build_vocabulary(
+    interactions: Interactions, counts: NDArray[np.int64], last: NDArray[np.int64] | None = None
+) -> tuple[Vocabulary, NDArray[np.int32]]:
     """The vocabulary of all items of the dataset, and the index of each item code.
 
     Args:
         counts: [item codes] training interactions.
+        last: item codes that come after all others, in order of raw ids among themselves; none has such interactions.
 
     Returns:
         The vocabulary, and int32 [item codes] indices from 1.
     """
-    order = np.lexsort((_rank_of_raw_ids(interactions.item_ids), -counts))
+    place = -counts
+    if last is not None:
+        place[last] = 1
+    order = np.lexsort((rank_of_raw_ids(interactions.item_ids), place))
     index = np.empty(len(order), np.int32)
     index[order] = np.arange(1, len(order) + 1, dtype=np.int32)
     table = interactions.item_table
@@ -35,7 +41,7 @@ def build_vocabulary(interactions: Interactions, counts: NDArray[np.int64]) -> t
     return vocabulary, index
 
 
-def _rank_of_raw_ids(ids: tuple[str, ...]) -> NDArray[np.int64]:
+def rank_of_raw_ids(ids: tuple[str, ...]) -> NDArray[np.int64]:
     """Position of each id in the order of raw ids: by number when all are integers, else by code point."""
     try:
         keys = [int(raw) for raw in ids]

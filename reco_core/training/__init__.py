@@ -2,6 +2,7 @@
 
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.kept import WeightsFolder
+from reco_core.training.longer import added_facts, completed, lengthened, with_cold_items
 from reco_core.training.loop import train
 from reco_core.training.neighbours import with_neighbours
 from reco_core.training.runtime import Runtime, configure
@@ -20,11 +21,14 @@ __all__ = [
     "TrainedModel",
     "WeightsFolder",
     "WeightsInfo",
+    "added_facts",
     "assign_weights",
     "carry_over",
+    "completed",
     "configure",
     "find_weights",
     "latest_checkpoint",
+    "lengthened",
     "model_scorer",
     "read_base",
     "read_checkpoint",
@@ -32,6 +36,7 @@ __all__ = [
     "restored",
     "stated",
     "train",
+    "with_cold_items",
     "with_neighbours",
     "write_weights",
 ]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from reco_core import environment
 from reco_core.config import JobConfig
 from reco_core.errors import CheckpointMismatch, FieldError
+from reco_core.examples import AddedItem
 from reco_core.model import DualEncoder
 from reco_core.training.files import UNREADABLE, Arrays, read_header, write_arrays
 
@@ -46,6 +47,8 @@ class ModelWeights:
     names: tuple[str, ...]
     arrays: Arrays
     rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # as `row_labels` gives them
+    added: tuple[AddedItem, ...] = ()  # the last of `item_ids`: those that joined after training
+    extends: Mapping[str, Any] | None = None  # what they were added to, as a manifest states it
 
 
 def info_of(
@@ -85,6 +88,8 @@ def write_weights(path: Path, weights: ModelWeights) -> None:
         "names": weights.names,
         "rows": dict(weights.rows),
     }
+    if weights.added:
+        header |= {"added": [item.as_dict() for item in weights.added], "extends": weights.extends}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(path, header, {f"weights/{i:04d}": array for i, array in enumerate(weights.arrays)})
 
@@ -102,6 +107,7 @@ def read_weights(path: Path) -> ModelWeights:
             names, item_ids = tuple(header["names"]), tuple(header["item_ids"])
             arrays = tuple(file[f"weights/{i:04d}"] for i in range(len(names)))
             rows = {name: tuple(labels) for name, labels in header.get("rows", {}).items()}
+            added = tuple(AddedItem.from_dict(item) for item in header.get("added", ()))
     except UNREADABLE as error:
         raise CheckpointMismatch(
             f"{path.name} is not a readable file of weights ({type(error).__name__}); give best.npz or another file "
@@ -112,7 +118,7 @@ def read_weights(path: Path) -> ModelWeights:
             f"{path.name} has format {version!r}; this version reads format {FORMAT_VERSION}: use the version that "
             "wrote it, or train again"
         )
-    return ModelWeights(_info(path, info), item_ids, names, arrays, rows)
+    return ModelWeights(_info(path, info), item_ids, names, arrays, rows, added, header.get("extends"))
 
 
 def assign_weights(model: DualEncoder, weights: ModelWeights) -> None:
