@@ -130,7 +130,6 @@ def before(log: Interactions, share: float) -> Interactions:
         row_features=pl.DataFrame(),
         user_features=pl.DataFrame(),
         item_features=pl.DataFrame(),
-        file_rows=None,
     )
 
 

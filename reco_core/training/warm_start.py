@@ -152,10 +152,10 @@ def _rows(model: DualEncoder, base: Base, items: NDArray[np.int64]) -> Iterator[
     shapes = {name: array.shape for name, array in zip(base.weights.names, base.weights.arrays, strict=True)}
     for name, table in feature_tables(model):
         if name not in labels:
-            yield name, _by_place(table, shapes[name][0])
+            yield name, by_place(table, shapes[name][0])
 
 
-def _by_place(table: FeatureTable, old_rows: int) -> NDArray[np.int64]:
+def by_place(table: FeatureTable, old_rows: int) -> NDArray[np.int64]:
     """Rows of a feature whose values are indices: each is its own, but for the last one if it is what lies beyond."""
     # sizes 4 -> 6, out of vocabulary last: 0 1 2 -1 -1 3
     beyond = 1 if table.oov else 0
