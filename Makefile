@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test coverage check figures model-check compose-check fuzz docs lock clean
+.PHONY: help setup demo serve test coverage check figures model-check chaos soak compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -41,6 +41,12 @@ figures: $(STAMP) ## Train every ready config on MovieLens-100K and compare with
 
 model-check: $(STAMP) ## Walk at random through the state machine of jobs, on both databases (ARGS="--walks 5000 --seed 7")
 	@$(BIN)/python -m chaos.model $(ARGS)
+
+chaos: $(STAMP) ## The service under fire: killed processes, lost brokers, full disks; hours (ARGS="--short --stock": some minutes)
+	@$(BIN)/python -m chaos $(ARGS)
+
+soak: $(STAMP) ## A thousand small jobs through two workers: memory, files, zombies and disk stay flat (ARGS="--plot soak.svg")
+	@$(BIN)/python -m chaos.soak $(ARGS)
 
 compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docker, on this machine's PostgreSQL and Redis
 	@$(BIN)/python scripts/check_compose.py $(ARGS)

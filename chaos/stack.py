@@ -97,7 +97,7 @@ class Stack:
     def __init__(self, kind: Kind, folder: Path, closer: ExitStack, settings: dict[str, object]) -> None:
         self.kind = kind
         self.folder = folder
-        self.state = folder / "state"
+        self.state = Path(str(settings.pop("state_dir", folder / "state")))
         self.redis: Redis | None = None
         self.postgres: Postgres | None = None
         self.rabbit: Rabbit | None = None
@@ -111,7 +111,7 @@ class Stack:
         elif kind == "rabbitmq":
             self.rabbit = closer.enter_context(Rabbit())
             self._given |= {"broker_url": self.rabbit.url}
-        self.state.mkdir()
+        self.state.mkdir(exist_ok=True)
         self.settings = Settings(**self._given)  # type: ignore[arg-type]
         self.database = Database(self.settings.database_url)
         self.client: Client
@@ -206,19 +206,19 @@ class Stack:
         self.client.transport.close()
         self.database.dispose()
         deadline = time.monotonic() + 10
-        while (left := processes_of(self.folder)) and time.monotonic() < deadline:
+        while (left := [*processes_of(self.folder), *processes_of(self.state)]) and time.monotonic() < deadline:
             time.sleep(0.1)
-        found += [f"process left: {' '.join(_command_of(process))[:150]}" for process in left]
-        for process in left:
+        found += [f"process left: {' '.join(_command_of(one))[:150]}" for one in left]
+        for one in left:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                one.kill()
         return found
 
     def litter(self) -> list[str]:
         """Temporary folders and files that nobody works in any more; look when the service is idle."""
         found = [path for path in (self.state / "attempts").glob("*") if path.is_dir()]
         # A killed publisher leaves its temporary file for a day: another one may be as slow.
-        return [f"left: {path.relative_to(self.folder)}" for path in found]
+        return [f"left: {path.relative_to(self.state)}" for path in found]
 
     # --- how it is done
 

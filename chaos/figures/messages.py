@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 
 from app.client.errors import Unreachable
-from chaos.figures.run import Result, Run, model_sum, submit, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, submit, unfinished, wait_for_all
 from chaos.parts import points
 from chaos.stack import Stack
 from worker import publish
@@ -109,6 +109,3 @@ def _nudge(stack: Stack, ids: list[str]) -> None:
     for job_id in ids:
         publish.nudge(app, [job_id], "train", wait_seconds=5)
     app.close()
-
-
-__all__ = ["broker_wiped", "forty_copies", "killed_after_brpop", "killed_before_publish", "model_sum"]

@@ -1,7 +1,7 @@
 """A stand-in for the trainer that costs 30 ms instead of seconds, for figures about the queue and not about training.
 
-Started as `python -I -S trainer.py ATTEMPT_DIR`, with the standard library only. It says what the real one says, leaves
-checkpoints, goes on from them, stops on SIGTERM, ends with its supervisor, and leaves the files that a bundle has: their
+Started as `python -I -S trainer.py FOLDER`, with the standard library only. It says what the real one says, leaves
+checkpoints, goes on from them, stops on SIGTERM, ends with its supervisor, and makes the files that a bundle has. Their
 bytes depend on the seed in the config alone, however often it was interrupted. Seed HUNGRY takes memory until it dies.
 """
 

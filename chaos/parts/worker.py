@@ -58,7 +58,7 @@ def _die_after_brpop() -> None:
         points.die_if_armed(points.DIE_AFTER_BRPOP)
         deliver(self, message, queue)
 
-    RedisTransport._deliver = deadly
+    RedisTransport._deliver = deadly  # type: ignore[assignment,method-assign]
 
 
 if __name__ == "__main__":

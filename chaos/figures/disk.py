@@ -1,0 +1,115 @@
+"""Figure 10: a disk that fills up at each write of a real job, and gets space again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.client.errors import ApiError, Unreachable
+from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
+from chaos.figures.training import train
+from chaos.servers import NotHere
+
+DISK_BYTES = 128 << 20
+TYPED = "insufficient_storage"
+
+
+def disk_full(run: Run) -> Result:
+    """The free space is so small that some write of the job fails: each time another one."""
+    good, ended = 0, {"typed error": 0, "waited": 0, "had enough": 0, "refused": 0}
+    with _small_disk() as disk, run.service(state_dir=str(disk), min_free_bytes=0) as stack:
+        stack.start_worker(light=False)
+        dataset = stack.dataset()
+        with _Highest(disk) as used:
+            reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 300)[0])
+        needs = used.most - used.least
+        for number in range(run.n):
+            # Evenly over all that a job writes, with some luck within each part.
+            free = int(needs * (number + run.random.random()) / run.n)
+            with _ballast(disk, free):
+                try:
+                    job_id = train(stack, dataset)
+                except (ApiError, Unreachable) as error:
+                    job_id = ""
+                    if getattr(error, "code", TYPED) != TYPED:
+                        run.violations.append(f"{free} bytes free: the API said {error}")
+                else:
+                    stack.wait(lambda job_id=job_id: not unfinished(stack, [job_id]), 40)  # type: ignore[misc]
+                stuck = bool(job_id) and bool(unfinished(stack, [job_id]))
+            if not job_id:
+                ended["refused"] += 1
+                job_id = train(stack, dataset)
+            job = wait_for_all(stack, [job_id], 120)[0]
+            if job.status == "failed":
+                code = (job.error or {}).get("code")
+                ended["typed error"] += 1
+                if code != TYPED:
+                    run.violations.append(f"{free} bytes free: failed as {code}: {(job.error or {}).get('message')}")
+                job = wait_for_all(stack, [stack.client.retry_job(job_id).id], 120)[0]
+            else:
+                ended["waited" if stuck else "had enough"] += 1
+            good += model_sum(job) == reference
+    told = ", ".join(f"{count} {how}" for how, count in ended.items() if count)
+    return Result(run.n, good, f"{told}; then the same bytes")
+
+
+class _Highest(threading.Thread):
+    """How many bytes of the disk were in use at the most, and at the least."""
+
+    def __init__(self, disk: Path) -> None:
+        super().__init__(daemon=True)
+        self._disk = disk
+        self._over = threading.Event()
+        self.least = self.most = shutil.disk_usage(disk).used
+
+    def __enter__(self) -> _Highest:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(0.01):
+            self.most = max(self.most, shutil.disk_usage(self._disk).used)
+
+
+@contextmanager
+def _small_disk() -> Iterator[Path]:
+    """A file system of its own, in memory. Raises NotHere where it can't be mounted."""
+    disk = Path(f"/tmp/prc-disk-{os.getpid()}")
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "pocketrec-chaos", str(disk)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise NotHere(f"a small disk can't be mounted here: {done.stderr.strip()[:200]}")
+        try:
+            yield disk
+        finally:
+            for _ in range(50):
+                if subprocess.run(["umount", str(disk)], capture_output=True, check=False).returncode == 0:
+                    break
+                time.sleep(0.2)
+    finally:
+        disk.rmdir()
+
+
+@contextmanager
+def _ballast(disk: Path, free: int) -> Iterator[None]:
+    """Leave only `free` bytes of the disk."""
+    path = disk / "ballast"
+    with path.open("wb") as file:
+        if (size := shutil.disk_usage(disk).free - free) > 0:
+            os.posix_fallocate(file.fileno(), 0, size)
+    try:
+        yield
+    finally:
+        path.unlink()

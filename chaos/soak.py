@@ -1,0 +1,179 @@
+"""`make soak`: a thousand small jobs through two workers, and what the processes hold meanwhile.
+
+    make soak ARGS="--jobs 1000 --on postgresql --plot soak.svg"
+
+Resident memory, open files, threads, zombies and disk are read every second. What must be flat is judged by the slope
+of a straight line through its second half, for each thousand jobs: in the first, caches fill and the heap settles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from chaos.figures.run import submit, unfinished
+from chaos.stack import Kind, Process, Stack, running
+
+WAITING = 20  # jobs in the queue, so that the table doesn't hold all of them from the beginning
+BOUNDS: dict[str, float] = {"worker_mb": 10.0, "api_mb": 15.0, "worker_files": 3.0, "api_files": 5.0, "threads": 3.0}
+"""How much each may grow over a thousand jobs."""
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen at one moment. Megabytes are resident; `worker_*` and `threads` are of the larger worker."""
+
+    seconds: float
+    jobs: int
+    worker_mb: float
+    api_mb: float
+    worker_files: int
+    api_files: int
+    threads: int
+    zombies: int
+    attempts_kb: float
+    disk_kb_per_job: float
+
+
+def main() -> int:
+    """Run the jobs. Returns 1 if something is not flat."""
+    parser = argparse.ArgumentParser(prog="python -m chaos.soak")
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--on", choices=get_args(Kind), default="sqlite")
+    parser.add_argument("--plot", type=Path, help="write the curves there as SVG")
+    parser.add_argument("--work-seconds", type=float, default=0.1)
+    options = parser.parse_args()
+    console = Console(width=150)
+    samples, left, bad = _soak(options.on, options.jobs, options.work_seconds)
+    console.print(_table(samples))
+    verdicts = slopes(samples)
+    for name, slope in verdicts.items():
+        mark = "flat" if slope <= BOUNDS[name] else "[red]NOT FLAT[/red]"
+        console.print(f"{name}: {slope:+.2f} per 1,000 jobs in the second half, at most {BOUNDS[name]:g}: {mark}")
+    zombies = max(sample.zombies for sample in samples)
+    console.print(f"zombies: at most {zombies}; left at the end: {left or 'nothing'}; jobs that did not succeed: {bad}")
+    if options.plot is not None:
+        options.plot.write_text(plot(samples), encoding="utf-8")
+    flat = all(slope <= BOUNDS[name] for name, slope in verdicts.items())
+    return 0 if flat and not left and not bad and not samples[-1].zombies else 1
+
+
+def slopes(samples: Sequence[Sample]) -> dict[str, float]:
+    """Growth of each bounded quantity for 1,000 jobs: of a line through the second half of the samples."""
+    half = [sample for sample in samples if sample.jobs >= samples[-1].jobs / 2]
+    jobs = np.array([sample.jobs for sample in half], float)
+    if len(half) < 2 or np.ptp(jobs) == 0:
+        return dict.fromkeys(BOUNDS, 0.0)
+    return {
+        name: float(np.polyfit(jobs, [float(getattr(sample, name)) for sample in half], 1)[0]) * 1000 for name in BOUNDS
+    }
+
+
+def plot(samples: Sequence[Sample], width: int = 900, height: int = 360) -> str:
+    """The curves as SVG, each against its own maximum, over the number of jobs done."""
+    names = [field.name for field in fields(Sample) if field.name not in ("seconds", "jobs", "zombies")]
+    most_jobs = max(1, samples[-1].jobs)
+    lines = []
+    for row, name in enumerate(names):
+        values = [float(getattr(sample, name)) for sample in samples]
+        top = max(values) or 1.0
+        points = " ".join(
+            f"{40 + sample.jobs / most_jobs * (width - 280):.1f},{height - 30 - value / top * (height - 60):.1f}"
+            for sample, value in zip(samples, values, strict=True)
+        )
+        colour = COLOURS[row % len(COLOURS)]
+        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>')
+        label = f"{name}: at most {max(values):.1f}"
+        lines.append(f'<text x="{width - 225}" y="{30 + 20 * row}" fill="{colour}">{label}</text>')
+    axis = f'<path d="M40 30V{height - 30}H{width - 240}" fill="none" stroke="#888"/>'
+    end = (
+        f'<text x="40" y="{height - 10}">0 jobs</text><text x="{width - 320}" y="{height - 10}">{most_jobs} jobs</text>'
+    )
+    style = "font-family:sans-serif;font-size:12px;background:#fff"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" style="{style}">'
+    return "".join([head, axis, end, *lines, "</svg>\n"])
+
+
+def _soak(kind: Kind, count: int, work_seconds: float) -> tuple[list[Sample], list[str], int]:
+    samples: list[Sample] = []
+    with running(kind) as stack:
+        for _ in range(2):
+            stack.start_worker(work_seconds=work_seconds)
+        dataset = stack.dataset()
+        base, began = _disk_kb(stack.state), time.monotonic()
+        ids: list[str] = []
+        waiting: list[str] = []
+        while len(ids) < count or waiting:
+            while len(ids) < count and len(waiting) < WAITING:
+                # Two kinds of content, so that the blobs of most jobs are there already.
+                ids.append(submit(stack, dataset, len(ids) % 7))
+                waiting.append(ids[-1])
+            waiting = unfinished(stack, waiting)
+            samples.append(_sample(stack, time.monotonic() - began, len(ids) - len(waiting), base))
+            time.sleep(1.0)
+        done = len(stack.client.jobs(limit=count + 1, status="succeeded"))
+        stack.wait(lambda: not stack.litter(), 15)
+        left = stack.litter() + stack.stop()
+    return samples, left, count - done
+
+
+def _sample(stack: Stack, seconds: float, jobs: int, base_kb: float) -> Sample:
+    assert stack.api is not None
+    workers = [_of(worker) for worker in stack.workers]
+    api = _of(stack.api)
+    zombies = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            parents = {worker.pid for worker in stack.workers} | {stack.api.pid}
+            zombies += process.status() == psutil.STATUS_ZOMBIE and process.ppid() in parents
+    attempts = _disk_kb(stack.state / "attempts")
+    return Sample(
+        seconds=seconds,
+        jobs=jobs,
+        worker_mb=max(worker[0] for worker in workers),
+        api_mb=api[0],
+        worker_files=max(worker[1] for worker in workers),
+        api_files=api[1],
+        threads=max(worker[2] for worker in workers),
+        zombies=zombies,
+        attempts_kb=attempts,
+        disk_kb_per_job=(_disk_kb(stack.state) - attempts - base_kb) / max(1, jobs),
+    )
+
+
+def _of(process: Process) -> tuple[float, int, int]:
+    """Resident megabytes, open files and threads."""
+    found = psutil.Process(process.pid)
+    return found.memory_info().rss / (1 << 20), found.num_fds(), found.num_threads()
+
+
+def _disk_kb(folder: Path) -> float:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total / 1024
+
+
+def _table(samples: Sequence[Sample]) -> Table:
+    table = Table(*(field.name for field in fields(Sample)), title="Two workers, one job after the other")
+    for index in np.linspace(0, len(samples) - 1, min(15, len(samples))).astype(int):
+        sample = samples[int(index)]
+        table.add_row(*(f"{getattr(sample, field.name):.0f}" for field in fields(Sample)))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

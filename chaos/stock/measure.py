@@ -1,0 +1,274 @@
+"""The second column: plain Celery over Redis under the faults that `chaos.figures` gives our own worker.
+
+Redis hands a message that was not acknowledged to another worker after the visibility timeout, an hour by default. So
+what is not done within the time that our targets allow counts as not done.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from chaos.outcome import Outcome
+from chaos.parts import points
+from chaos.servers import NotHere, Redis
+from chaos.stack import ROOT
+
+COLUMN = "stock celery"
+WORK_SECONDS = 0.3
+
+
+@dataclass
+class Stock:
+    """A Redis, some plain Celery workers and what they have done."""
+
+    redis: Redis
+    folder: Path
+    random: random.Random
+    short: bool
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, **more: str) -> subprocess.Popen[bytes]:
+        """A worker with default settings, two processes; returns once it takes messages."""
+        command = [sys.executable, "-m", "celery", "-A", "chaos.stock.app", "worker", "-c", "2", "-l", "info"]
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        command += ["-n", f"w{len(self.workers)}@%h"]
+        with log.open("wb") as output:
+            worker = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment() | more, stdout=output, stderr=output, start_new_session=True
+            )
+        self.workers.append(worker)
+        self.wait(lambda: b" ready." in log.read_bytes() or worker.poll() is not None, 120)
+        return worker
+
+    def send(self, number: int, seconds: float = WORK_SECONDS, times: int = 1) -> str:
+        """The message of a job, `times` times; the id of the last one."""
+        from chaos.stock import app
+
+        app.app.conf.broker_url = self.redis.url
+        sent = ""
+        for _ in range(times):
+            sent = app.work.apply_async((number, seconds)).id
+        return sent
+
+    def results(self) -> Counter[int]:
+        """How many results each job has."""
+        return Counter(int(path.name.partition(".")[0]) for path in (self.folder / "results").iterdir())
+
+    def runs(self) -> Counter[int]:
+        """How many times each job has begun."""
+        path = self.folder / "runs"
+        return Counter(map(int, path.read_text().split())) if path.exists() else Counter()
+
+    def wait(self, condition: Callable[[], Any], seconds: float) -> Any:
+        """The first true value of `condition()`, or its last when the time is over."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
+    def once(self, numbers: Sequence[int], seconds: float) -> int:
+        """How many of these jobs have exactly one result when all have one, or the time is over."""
+        self.wait(lambda: all(self.results()[number] for number in numbers), seconds)
+        time.sleep(1)
+        return sum(self.results()[number] == 1 for number in numbers)
+
+    def close(self) -> None:
+        """Kill all of them."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+
+    def _environment(self) -> dict[str, str]:
+        mine = {"STOCK_BROKER": self.redis.url, "STOCK_FOLDER": str(self.folder), "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **mine, "C_FORCE_ROOT": "1"}
+
+
+def broker_wiped(stock: Stock, n: int) -> tuple[int, str]:
+    """Redis is killed and comes back empty while jobs wait."""
+    stock.start()
+    for number in range(n):
+        stock.send(number)
+    wipes = 0
+    deadline = time.monotonic() + 15 + n * WORK_SECONDS
+    while time.monotonic() < deadline and len(stock.results()) < n:
+        stock.redis.kill()
+        stock.redis.start()
+        wipes += 1
+        time.sleep(2 if stock.short else 10)
+    done = stock.once(range(n), 1)
+    return done, f"{n - len(stock.results())} lost after {wipes} wipes"
+
+
+def killed_after_brpop(stock: Stock, n: int) -> tuple[int, str]:
+    """Its worker dies with the message in hand."""
+    armed = stock.folder / "armed"
+    for number in range(n):
+        worker = stock.start(**{points.DIE_AFTER_BRPOP: str(armed)})
+        armed.touch()
+        stock.send(number)
+        stock.wait(lambda worker=worker: worker.poll() is not None, 30)  # type: ignore[misc]
+        stock.close()
+    stock.start()
+    return stock.once(range(n), 20), "the others are in no queue any more"
+
+
+def recovery(stock: Stock, n: int) -> tuple[int, str]:
+    """kill -9 of a worker at work; another one is there."""
+    seconds = 20 if stock.short else 90
+    for number in range(n):
+        stock.send(number, 3)
+    victim = stock.start()
+    stock.wait(lambda: len(stock.runs()) >= min(2, n), 30)
+    at_work = [number for number in stock.runs() if not stock.results()[number]]
+    os.killpg(victim.pid, signal.SIGKILL)
+    stock.start()
+    done = stock.once(range(n), seconds + 3 * n)
+    lost = sum(not stock.results()[number] for number in at_work)
+    return done, f"{lost} of {len(at_work)} at work not taken up within {seconds} s (visibility timeout 3,600 s)"
+
+
+def forty_copies(stock: Stock, n: int) -> tuple[int, str]:
+    """Each message comes forty times."""
+    stock.start()
+    for number in range(n):
+        stock.send(number, 0.02, times=40)
+    stock.wait(lambda: sum(stock.results().values()) >= 40 * n, 30 + 2 * n)
+    return stock.once(range(n), 1), f"{sum(stock.results().values())} results of {n} jobs"
+
+
+def frozen(stock: Stock, n: int) -> tuple[int, str]:
+    """A worker is stopped at work, for longer than our lease; another one is idle."""
+    taken_over = 0
+    for number in range(n):
+        worker = stock.start()
+        stock.send(number, 2)
+        stock.wait(lambda number=number: stock.runs()[number], 30)  # type: ignore[misc]
+        os.killpg(worker.pid, signal.SIGSTOP)
+        other = stock.start()
+        taken_over += bool(stock.wait(lambda number=number: stock.results()[number], 10))  # type: ignore[misc]
+        os.killpg(worker.pid, signal.SIGCONT)
+        stock.wait(lambda number=number: stock.results()[number], 10)  # type: ignore[misc]
+        for one in (worker, other):
+            os.killpg(one.pid, signal.SIGKILL)
+            one.wait()
+    return taken_over, "the others waited until their worker came back"
+
+
+def killed_before_publish(stock: Stock, n: int) -> tuple[int, str]:
+    """The process that has noted the job down dies before it sends the message."""
+    stock.start()
+    code = "import os, pathlib, signal, sys; pathlib.Path(sys.argv[1]).touch(); os.kill(os.getpid(), signal.SIGKILL)"
+    for number in range(n):
+        subprocess.run([sys.executable, "-S", "-c", code, str(stock.folder / f"row-{number}")], check=False)
+    return stock.once(range(n), 10), "rows that no message ever told of"
+
+
+def cancel(stock: Stock, n: int) -> tuple[int, str]:
+    """Revoked while it waits; then the worker is started again."""
+    from chaos.stock import app
+
+    stock.start()
+    blocked = [stock.send(1000 + number, 60) for number in range(2)]
+    stock.wait(lambda: len(stock.runs()) == 2, 30)
+    ids = [stock.send(number, 0.1) for number in range(n)]
+    time.sleep(1)
+    for id_ in ids:
+        app.app.control.revoke(id_)
+    time.sleep(1)
+    os.killpg(stock.workers[0].pid, signal.SIGKILL)
+    del blocked
+    stock.start()
+    # What the killed worker had prefetched is gone for an hour, whether revoked or not; new ones show the difference.
+    later = [stock.send(2000 + number, 0.1) for number in range(n)]
+    for id_ in later:
+        app.app.control.revoke(id_)
+    stock.wait(lambda: False, 8)
+    ran = sum(bool(stock.runs()[number]) for number in range(n)) + sum(bool(stock.runs()[2000 + i]) for i in range(n))
+    return n - min(n, ran), f"{ran} of {2 * n} revoked jobs ran all the same"
+
+
+def out_of_memory(stock: Stock, n: int) -> tuple[int, str]:
+    """A job whose process is killed each time."""
+    from chaos.stock import app
+
+    stock.start()
+    for _ in range(n):
+        stock.send(app.HUNGRY)
+    time.sleep(20)
+    for number in range(2 * n):
+        stock.send(number)
+    calm = stock.once(range(2 * n), 20)
+    runs = stock.runs()[app.HUNGRY]
+    return (n if runs <= 3 * n else 0), f"{runs} attempts in 20 s, without an end; {calm} of {2 * n} neighbours done"
+
+
+def sigterm(stock: Stock, n: int) -> tuple[int, str]:
+    """SIGTERM in the middle of a job that takes a minute."""
+    good, took = 0, 0.0
+    for number in range(n):
+        worker = stock.start()
+        stock.send(number, 60)
+        stock.wait(lambda number=number: stock.runs()[number], 30)  # type: ignore[misc]
+        began = time.monotonic()
+        worker.terminate()
+        good += stock.wait(lambda worker=worker: worker.poll() is not None, 20) is True  # type: ignore[misc]
+        took = max(took, time.monotonic() - began)
+        stock.close()
+    return good, f"still waiting for its job after {took:.0f} s"
+
+
+MEASURES: dict[str, tuple[Callable[[Stock, int], tuple[int, str]], int, int]] = {
+    "broker_wiped": (broker_wiped, 12, 1000),
+    "killed_after_brpop": (killed_after_brpop, 2, 50),
+    "recovery": (recovery, 4, 40),
+    "forty_copies": (forty_copies, 5, 100),
+    "frozen": (frozen, 2, 10),
+    "killed_before_publish": (killed_before_publish, 2, 200),
+    "sigterm": (sigterm, 1, 5),
+    "cancel": (cancel, 1, 10),
+    "out_of_memory": (out_of_memory, 1, 10),
+}
+
+
+def measure_all(only: Sequence[str], *, short: bool, seed: int, n: int | None, console: Console) -> list[Outcome]:
+    """Each measure that `only` names, or all."""
+    found = []
+    for name, (function, few, many) in MEASURES.items():
+        if only and name not in only:
+            continue
+        count, began = n or (few if short else many), time.monotonic()
+        try:
+            with _stock(short, seed) as stock:
+                good, told = function(stock, count)
+        except NotHere as error:
+            found.append(Outcome(name, "redis", "", 0, 0, "", seed, 0.0, column=COLUMN, skipped=str(error)))
+            continue
+        found.append(Outcome(name, "redis", "", count, good, told, seed, time.monotonic() - began, column=COLUMN))
+        console.print(f"{name} on stock Celery: {found[-1].told}", highlight=False)
+    return found
+
+
+@contextmanager
+def _stock(short: bool, seed: int) -> Iterator[Stock]:
+    with tempfile.TemporaryDirectory(prefix="stock-", ignore_cleanup_errors=True) as folder, Redis() as redis:
+        stock = Stock(redis, Path(folder), random.Random(seed), short)
+        (stock.folder / "results").mkdir()
+        try:
+            yield stock
+        finally:
+            stock.close()
