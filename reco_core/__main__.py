@@ -241,9 +241,17 @@ def _told(pairs: list[str]) -> dict[str, str]:
 
 
 def _compare(options: argparse.Namespace, channel: Any) -> None:
-    from reco_core.comparing import compare_files
+    from reco_core.comparing import compare_files, compare_sides
 
-    answer = compare_files(options.base, options.other, samples=options.samples, seed=options.seed)
+    settings = {"samples": options.samples, "seed": options.seed}
+    if options.a or options.b:
+        if not (options.a and options.b) or options.base:
+            raise ConfigInvalid("give both --a and --b, and no other files with them")
+        answer = compare_sides(options.a, options.b, **settings)
+    elif options.base is None or not options.other:
+        raise ConfigInvalid("give two files of ranks or more, or the seeds of two models as --a and --b")
+    else:
+        answer = compare_files(options.base, options.other, **settings)
     channel.write(json.dumps(answer) + "\n")
     channel.flush()
 
@@ -311,8 +319,18 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser(
         "compare", help="compare models by their ranks.npz, example by example; one JSON line"
     )
-    compare.add_argument("base", type=Path, help="ranks.npz of the model that the others are compared with")
-    compare.add_argument("other", type=Path, nargs="+", help="ranks.npz of another model")
+    compare.add_argument("base", type=Path, nargs="?", help="ranks.npz of the model that the others are compared with")
+    compare.add_argument("other", type=Path, nargs="*", help="ranks.npz of another model")
+    for side in ("a", "b"):
+        compare.add_argument(
+            f"--{side}",
+            type=Path,
+            nargs="+",
+            default=[],
+            action="extend",
+            metavar="PATH",
+            help=f"bundle or ranks.npz of each seed of model {side}; a's figures minus b's, seeds averaged first",
+        )
     compare.add_argument("--samples", type=int, default=1000, help="bootstrap resamples")
     compare.add_argument("--seed", type=int, default=0)
     return parser

@@ -21,11 +21,26 @@ Version = Annotated[
     int | None, typer.Argument(metavar="[VERSION]", min=1, help="Version; by default the newest that isn't yanked.")
 ]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of a version.")]
+Compared = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="Name of a model; without it --a and --b are folders.")
+]
 Numbers = Annotated[
     list[int],
     typer.Argument(
         metavar="VERSION VERSION...", min=1, help="Two versions or more; the first is what others are held against."
     ),
+]
+SideA = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--a",
+        metavar="SEED,...",
+        help="The trainings of one configuration, one for each seed: bundles, or versions of NAME. Repeat the option, "
+        "or put commas between them.",
+    ),
+]
+SideB = Annotated[
+    list[str] | None, typer.Option("--b", metavar="SEED,...", help="The same of the configuration to compare it with.")
 ]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown wherever the version is.")]
 Out = Annotated[
@@ -80,11 +95,37 @@ def show(name: Name, version: Version = None, url: Url = DEFAULT_URL, as_json: A
 
 @app.command()
 @guarded
-def compare(name: Name, numbers: Numbers, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Hold versions against the first one named, on the same test examples where they share them.
+def compare(
+    name: Compared = None,
+    numbers: Numbers = None,
+    a: SideA = None,
+    b: SideB = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Hold models against each other on the same test examples: versions, or several seeds of two configurations.
 
-    Example: pocketrec model compare movies 3 5
+    Examples:
+
+      pocketrec model compare movies 3 5
+
+      pocketrec model compare --a rnn-0,rnn-1,rnn-2 --b bow-0,bow-1,bow-2
+
+      pocketrec model compare movies --a 3,4,5 --b 6,7,8
+
+    With versions, each is held against the first. With --a and --b, each user's figures are averaged over the seeds of
+    a side, then A minus B is taken user by user. A difference whose 95% interval holds 0 is "not distinguishable":
+    another draw of users might as well turn it round. One seed a side tells of these two trainings only; take three or
+    more to tell of the configurations. All must have been trained on the same log with the same split.
     """
+    if a or b:
+        from app.cli.sides import compare_seeds
+
+        compare_seeds(name, numbers, a or [], b or [], lambda: connect(url), as_json)
+        return
+    if name is None or not numbers:
+        lines = ["name a model and two versions or more, or two sides: --a BUNDLE,... --b BUNDLE,..."]
+        raise CommandFailed(Status.BAD_INPUT, "usage", lines)
     with connect(url) as client:
         compared = client.compare_versions(name, numbers)
     if as_json:

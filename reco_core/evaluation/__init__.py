@@ -3,7 +3,7 @@
 from reco_core.evaluation.baselines import BASELINES
 from reco_core.evaluation.baselines.cooccurrence import follower_table
 from reco_core.evaluation.cold import cold_report
-from reco_core.evaluation.compare import Comparison, compare, compare_ranks
+from reco_core.evaluation.compare import Comparison, compare, compare_ranks, compare_seeds
 from reco_core.evaluation.evaluate import Evaluation, Metric, Stratum, evaluate, sample, validation_ndcg
 from reco_core.evaluation.histories import HistoryBatch, Scorer
 from reco_core.evaluation.lists import overlap
@@ -25,6 +25,7 @@ __all__ = [
     "cold_report",
     "compare",
     "compare_ranks",
+    "compare_seeds",
     "evaluate",
     "follower_table",
     "mask_scores",

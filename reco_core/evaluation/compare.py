@@ -43,9 +43,8 @@ def compare(
     for run in (*ours, *theirs):
         if run.split != ours[0].split or not np.array_equal(run.example_users, users):
             raise ValueError("only evaluations of the same examples can be compared; rank the same split with both")
-    names = tuple(metrics)
-    values = np.stack([_mean(name, ours) - _mean(name, theirs) for name in names], axis=1)
-    return dict(zip(names, _comparisons(users, values, names, samples, seed), strict=True))
+    first_ranks, second_ranks = ([run.ranks for run in runs] for runs in (ours, theirs))
+    return compare_seeds(users, first_ranks, second_ranks, metrics, samples=samples, seed=seed)
 
 
 def compare_ranks(
@@ -79,6 +78,37 @@ def compare_ranks(
     return {other: {name: next(found) for name in names} for other in others}
 
 
+def compare_seeds(
+    users: NDArray[np.int32],
+    first: Sequence[NDArray[np.integer]],
+    second: Sequence[NDArray[np.integer]],
+    metrics: Iterable[str],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Comparison]:
+    """Compare two models of which each was trained with several seeds, all of them rankings of the same examples.
+
+    Each example's metric is averaged over a model's seeds before users are drawn, so that the interval is about users
+    and the luck of one seed doesn't decide.
+
+    Args:
+        users: [examples] whose example it is.
+        first: ranks [examples] from 1 of each seed; `second` likewise, with as many seeds or another number.
+    """
+    names = tuple(metrics)
+    values = np.stack([mean_values(name, first) - mean_values(name, second) for name in names], axis=1)
+    return dict(zip(names, _comparisons(users, values, names, samples, seed), strict=True))
+
+
+def mean_values(name: str, runs: Sequence[NDArray[np.integer]]) -> NDArray[np.float64]:
+    """The metric of each example, the mean over runs of which each has the ranks [examples] of the same examples."""
+    total = np.zeros(len(runs[0]))
+    for ranks in runs:
+        total += metric_values(name, ranks.astype(np.int64))
+    return total / len(runs)
+
+
 def _comparisons(
     users: NDArray[np.int32], values: NDArray[np.float64], names: Sequence[str], samples: int, seed: int
 ) -> list[Comparison]:
@@ -94,13 +124,6 @@ def _comparisons(
 
 def _runs(evaluations: Evaluation | Sequence[Evaluation]) -> tuple[Evaluation, ...]:
     return (evaluations,) if isinstance(evaluations, Evaluation) else tuple(evaluations)
-
-
-def _mean(name: str, runs: tuple[Evaluation, ...]) -> NDArray[np.float64]:
-    total = np.zeros(len(runs[0].ranks))
-    for run in runs:
-        total += metric_values(name, run.ranks)
-    return total / len(runs)
 
 
 def _verdict(interval: Interval, higher_wins: bool) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from app.cli import output
 from app.cli.errors import Status
 from app.cli.main import app
 from app.client import Client
+from registry import jobs, models
 
 runner = CliRunner()
 
@@ -52,6 +54,34 @@ def run(service: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     output.console.cache_clear()
 
 
+def test_seeds_of_two_configurations_are_compared(service: Any, run: Any, tmp_path: Path) -> None:
+    for number, shift in enumerate((0, 0, 6, 7)):
+        publish(service, shift, 32, {"GATHER": 1})
+        (tmp_path / f"{number}.work").mkdir()
+        (tmp_path / f"{number}.work" / "ranks.npz").write_bytes(ranks_file(shift))
+    folders = [str(tmp_path / str(number)) for number in range(4)]
+    done = run("compare", "--a", f"{folders[2]},{folders[3]}", "--b", folders[0], "--b", folders[1])
+    assert done.exit_code == 0, done.output
+    assert "A (2 seeds) against B (2 seeds), on the same 400 examples of 400 users" in done.stdout
+    assert "better" in done.stdout
+    assert "± 0.0000" in done.stdout
+    done = run("compare", "films", "--a", "3,4", "--b", "1", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["a"]["seeds"] == 2
+    assert found["metrics"]["ndcg@10"]["verdict"] == "better"
+    assert "one training" in run("compare", "films", "--a", "1", "--b", "2").stdout
+    for arguments, said in (
+        (("--a", folders[0]), "give both --a and --b"),
+        (("films", "--a", "x", "--b", "1"), "'x' is no version of films"),
+        (("--a", "absent", "--b", "absent"), "no ranks there"),
+        (("films",), "name a model and two versions"),
+    ):
+        done = run("compare", *arguments)
+        assert done.exit_code == Status.BAD_INPUT
+        assert said in done.stderr.replace("\n", " ")
+
+
 def test_versions_are_compared_yanked_and_listed(service: Any, run: Any) -> None:
     assert "no models yet" in run("list").stderr
     publish(service, 0, 32, {"GATHER": 1})
@@ -85,6 +115,24 @@ def test_versions_are_compared_yanked_and_listed(service: Any, run: Any) -> None
     assert "all yanked" in run("list").stdout
     assert run("unyank", "films", "2").exit_code == 0
     assert [version["version"] for version in json.loads(run("versions", "films", "--json").stdout)] == [2, 1]
+
+
+def test_a_version_says_whose_weights_it_has(service: Any, run: Any) -> None:
+    service.published({"weights/best.npz": b"b", "weights/epoch-00003.npz": b"e", "model.tflite": b"m"})
+    base = {"model": "films", "version": 1, "checkpoint": "epoch-00003"}
+    job_id = service.client.post("/v1/jobs", json={"type": "export", "base": base}).json()["id"]
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        version = models.publish_version(session, claim, model="films", files=[], metrics={}, manifest={})
+        jobs.succeed(session, claim, models.result_of(version))
+    said = "exported from the weights after epoch 00003 of films version 1"
+    assert said in run("show", "films", "2").stdout
+    assert "exported" not in run("show", "films", "1").stdout
+    assert f"version 2: {said}" in run("compare", "films", "1", "2").stdout
+    shown = json.loads(run("show", "films", "2", "--json").stdout)
+    assert (shown["job_type"], shown["base"]) == ("export", base)
+    first, second = json.loads(run("compare", "films", "1", "2", "--json").stdout)["versions"]
+    assert (first["job_type"], first["base"], second["base"]) == ("train", None, base)
 
 
 def test_what_the_service_refuses_is_said(service: Any, run: Any) -> None:
