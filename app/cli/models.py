@@ -25,9 +25,9 @@ Compared = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="Name of a model; without it --a and --b are folders.")
 ]
 Numbers = Annotated[
-    list[int],
+    list[int] | None,
     typer.Argument(
-        metavar="VERSION VERSION...", min=1, help="Two versions or more; the first is what others are held against."
+        metavar="[VERSION VERSION...]", min=1, help="Two versions or more; the first is what others are held against."
     ),
 ]
 SideA = Annotated[
