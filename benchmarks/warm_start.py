@@ -170,7 +170,7 @@ def _train(settings: JobConfig, log: Interactions, work: Path, base: Path | None
     settings = settings.model_copy(update={"features": prepared.example_set.features})
     encoder = model.build(settings, vocabulary, prepared.example_set.timelines.features)
     if base is not None:
-        training.carry_over(encoder, vocabulary, training.read_base(base))
+        training.carry_over(encoder, vocabulary, training.read_base(base), settings.evaluation)
     course = Course()
     training.train(
         settings,

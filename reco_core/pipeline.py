@@ -298,7 +298,7 @@ def _carry_over(
 ) -> dict[str, Any]:
     """Give the model the base's weights; what manifest and report are to say of it."""
     require_architecture(base.weights.info.config, config)  # now with the features that were read
-    carried = training.carry_over(dual_encoder, prepared.example_set.vocabulary, base)
+    carried = training.carry_over(dual_encoder, prepared.example_set.vocabulary, base, config.evaluation)
     reporter.log(
         f"begins with the weights of {base.version or base.sha256[:12]}: {carried.carried:,} items carried over, "
         f"{carried.new:,} new, {carried.dropped:,} dropped"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reco_core.config import EvaluationConfig
 from reco_core.config.architecture import MISMATCH
 from reco_core.errors import CheckpointMismatch, ConfigInvalid, FieldError, NoWeights
 from reco_core.examples import FeatureTable, Vocabulary
@@ -37,6 +38,7 @@ class Carried:
     carried: int  # items that have the base's weights
     new: int  # items that the base didn't know
     dropped: int  # items of the base that are no more
+    may_know_test_data: bool  # whether what is held out here may have been training data of the base
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which manifest, report and weights state it."""
@@ -44,7 +46,7 @@ class Carried:
             "version": self.base.version,
             "weights_sha256": self.base.sha256,
             "data_hash": self.base.weights.info.data_hash,
-            "protocol": self.base.weights.info.config.evaluation.protocol,
+            "may_know_test_data": self.may_know_test_data,
             "items": {"carried": self.carried, "new": self.new, "dropped": self.dropped},
         }
 
@@ -85,12 +87,15 @@ def read_base(path: Path, version: str | None = None) -> Base:
         return Base(weights, hashlib.file_digest(file, "sha256").hexdigest(), version)
 
 
-def carry_over(model: DualEncoder, vocabulary: Vocabulary, base: Base) -> Carried:
+def carry_over(model: DualEncoder, vocabulary: Vocabulary, base: Base, evaluation: EvaluationConfig) -> Carried:
     """Give `model`, which `model.build` has just made, the base's weights.
 
     Rows of items, attribute values and values of features go to where the same raw id or value stands now; all other
     weights are taken as they are. What the base doesn't know stays as `build` made it, but for the biases of new items:
     they begin at the lowest of the base's, where items without interactions are after training.
+
+    Args:
+        evaluation: what is held out from the training that follows.
 
     Raises:
         ConfigInvalid: the model has another architecture; the first weight that differs is named.
@@ -115,23 +120,32 @@ def carry_over(model: DualEncoder, vocabulary: Vocabulary, base: Base) -> Carrie
             value[~known] = old.min()
         variable.assign(value)
     carried = int((items >= 0).sum())
-    return Carried(base, carried, len(items) - carried, len(base.weights.item_ids) - 1 - carried)
+    dropped = len(base.weights.item_ids) - 1 - carried
+    return Carried(base, carried, len(items) - carried, dropped, _may_know(base, evaluation))
 
 
 def stated(report: Mapping[str, Any], begun_with: Mapping[str, Any]) -> dict[str, Any]:
-    """A report that also states what training began with (`Carried.as_dict`), and what to beware of.
-
-    A base has learned from all but what its own split held out, which is other data where the split is another one.
-    Of the same users' timelines `leave_one_out` holds out the newest, in an earlier log as in a later.
-    """
-    theirs, ours = begun_with["protocol"], report["protocol"]
+    """A report that also states what training began with (`Carried.as_dict`), and what to beware of."""
     warnings = [*report["warnings"]]
-    if not theirs == ours == "leave_one_out":
+    if begun_with["may_know_test_data"]:
         warnings.append(
-            f"the base was trained under the protocol {theirs} and may have learned from what is test data here "
-            f"({ours}), so that figures may read too high; train without a base to compare"
+            "the base whose weights training began with was split in another way and may have learned from what is "
+            "test data here, so that figures may read too high; train without a base to compare"
         )
     return {**report, "warnings": warnings, "training": {**report["training"], "base": dict(begun_with)}}
+
+
+def _may_know(base: Base, ours: EvaluationConfig) -> bool:
+    """Whether the base may have learned from what is test data now, if the log has done nothing but grow.
+
+    What comes last is held out from an earlier log as from a later; users or pairs that are drawn are others each time.
+    """
+    info = base.weights.info
+    theirs = info.config.evaluation
+    same = theirs.protocol == ours.protocol and ours.protocol in ("leave_one_out", "temporal")
+    earlier_cut = ours.protocol == "temporal" and ours.test_fraction > theirs.test_fraction
+    inherited = info.base is not None and bool(info.base["may_know_test_data"])
+    return not same or earlier_cut or ours.cold_items > 0 or inherited
 
 
 def _rows(model: DualEncoder, base: Base, items: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:

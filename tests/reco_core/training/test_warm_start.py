@@ -105,7 +105,7 @@ def test_rows_go_to_where_the_same_id_or_value_stands_now(earlier, later):
     old = dict(zip(base.weights.names, base.weights.arrays, strict=True))
     target = model.build(later.config, later.example_set.vocabulary, later.example_set.timelines.features)
     cold = {v.path: v.numpy() for v in target.trainable_variables}
-    carried = training.carry_over(target, later.example_set.vocabulary, base)
+    carried = training.carry_over(target, later.example_set.vocabulary, base, later.config.evaluation)
     found = {v.path: v.numpy() for v in target.trainable_variables}
     assert (carried.carried, carried.new, carried.dropped) == (27, 15, 3)
 
@@ -149,7 +149,7 @@ def test_it_is_the_same_every_time(earlier, later):
     twice = []
     for _ in range(2):
         target = model.build(later.config, later.example_set.vocabulary, later.example_set.timelines.features)
-        training.carry_over(target, later.example_set.vocabulary, base_of(earlier))
+        training.carry_over(target, later.example_set.vocabulary, base_of(earlier), later.config.evaluation)
         twice.append([v.numpy() for v in target.trainable_variables])
     assert all(np.array_equal(*pair) for pair in zip(*twice, strict=True))
 
@@ -199,7 +199,7 @@ def test_weights_of_another_shape_are_refused(
         config = config.model_copy(update={"encoder": config.encoder.model_copy(update=kernel)})
     other = built(config, log)
     with pytest.raises(ConfigInvalid, match="train without a base") as caught:
-        training.carry_over(other.model, other.example_set.vocabulary, base_of(earlier))
+        training.carry_over(other.model, other.example_set.vocabulary, base_of(earlier), other.config.evaluation)
     assert {fault.code for fault in caught.value.errors} == {"base_mismatch"}
     if pointer == "/model/item_attribute":  # `auto` may mean none: only the weights tell
         assert caught.value.errors[0].pointer == pointer
@@ -211,7 +211,9 @@ def test_weights_that_do_not_say_what_their_rows_are(earlier, later):
     from reco_core import training
 
     with pytest.raises(CheckpointMismatch, match="train the base again"):
-        training.carry_over(later.model, later.example_set.vocabulary, base_of(earlier, rows={}))
+        training.carry_over(
+            later.model, later.example_set.vocabulary, base_of(earlier, rows={}), later.config.evaluation
+        )
 
 
 @pytest.mark.parametrize(
@@ -264,16 +266,35 @@ def test_where_weights_are_looked_for(tensorflow_runtime, tmp_path: Path):
         training.read_base(work)
 
 
-def test_the_report_warns_where_the_base_may_have_seen_test_data(tensorflow_runtime):
+@pytest.mark.parametrize(
+    ("theirs", "ours", "known"),
+    [
+        ({}, {}, False),
+        ({}, {"k": [3]}, False),
+        ({"protocol": "temporal"}, {"protocol": "temporal"}, False),
+        ({"protocol": "temporal"}, {"protocol": "temporal", "test_fraction": 0.2}, True),
+        ({"protocol": "temporal"}, {}, True),
+        ({"protocol": "reference"}, {"protocol": "reference"}, True),
+        ({"protocol": "user_disjoint"}, {"protocol": "user_disjoint"}, True),
+        ({}, {"cold_items": 0.1}, True),
+        ({"inherited": True}, {}, True),
+    ],
+)
+def test_what_the_base_may_know_of_the_test_data(
+    earlier, make_config, theirs: dict[str, Any], ours: dict[str, Any], known: bool
+):
     from reco_core import training
 
-    for theirs, ours, warned in (
-        ("leave_one_out", "leave_one_out", False),
-        ("reference", "leave_one_out", True),
-        ("reference", "reference", True),
-    ):
-        report = {"protocol": ours, "warnings": ["w"], "training": {"epochs": 2}}
-        found = training.stated(report, {"protocol": theirs, "items": {}})
-        assert found["training"] == {"epochs": 2, "base": {"protocol": theirs, "items": {}}}
-        assert len(found["warnings"]) == 1 + warned
-        assert report["warnings"] == ["w"]
+    base = base_of(earlier)
+    split = make_config(evaluation={k: v for k, v in theirs.items() if k != "inherited"}).evaluation
+    config = base.weights.info.config.model_copy(update={"evaluation": split})
+    before = {"may_know_test_data": True} if theirs.get("inherited") else None
+    base = replace(base, weights=replace(base.weights, info=replace(base.weights.info, config=config, base=before)))
+    found = training.carry_over(
+        earlier.model, earlier.example_set.vocabulary, base, make_config(evaluation=ours).evaluation
+    )
+    assert found.may_know_test_data is known
+    report = {"warnings": ["w"], "training": {"epochs": 2}}
+    stated = training.stated(report, found.as_dict())
+    assert stated["training"] == {"epochs": 2, "base": found.as_dict()}
+    assert (len(stated["warnings"]), report["warnings"]) == (1 + known, ["w"])
