@@ -104,7 +104,7 @@ def test_pointers_escape_slashes_and_tildes():
         ({"model": {"hidden_layers": [8, 0]}}, "/model/hidden_layers/1"),
         ({"examples": {"min_timeline_length": 0}}, "/examples/min_timeline_length"),
         ({"examples": {"train_data_fraction": 1}}, "/examples/train_data_fraction"),
-        ({"evaluation": {"protocol": "temporal"}}, "/evaluation/protocol"),
+        ({"evaluation": {"protocol": "by_luck"}}, "/evaluation/protocol"),
         ({"evaluation": {"k": []}}, "/evaluation/k"),
         ({"export": {"variants": ["float16", "float8"]}}, "/export/variants/1"),
         ({"seed": -1}, "/seed"),
