@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+# However busy the machine: between making its folder and locking it an attempt does nothing else.
+LOCKED_WITHIN_SECONDS = 600.0
 
 
 @contextmanager
@@ -50,11 +54,19 @@ def sweep(root: Path) -> None:
         try:
             with (folder / "lock").open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-                log.info("attempt_folder_removed", folder=folder.name)
-        except (BlockingIOError, FileNotFoundError):
-            # Somebody's, or so new that it has no lock yet.
-            continue
+                _remove(folder)
+        except BlockingIOError:
+            continue  # somebody's
+        except FileNotFoundError:
+            # So new that it has no lock yet, or its supervisor was killed just then, or while it removed the folder.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - folder.stat().st_ctime > LOCKED_WITHIN_SECONDS:
+                    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    log.info("attempt_folder_removed", folder=folder.name)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,44 @@
+"""Folders of attempts whose supervisor was killed go; those of others stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker import attempt_folder
+
+
+@pytest.fixture
+def at_work(service, tmp_path: Path) -> Iterator[Path]:
+    claim = service.claim(service.train_job())
+    with attempt_folder.attempt_folder(tmp_path, claim) as folder:
+        yield folder
+
+
+def abandoned(root: Path, name: str, *, lock: bool) -> Path:
+    folder = root / name
+    (folder / "outputs").mkdir(parents=True)
+    (folder / "outputs" / "checkpoint.npz").write_text("half of it")
+    if lock:
+        (folder / "lock").touch()
+    return folder
+
+
+def test_what_killed_supervisors_left_goes(at_work: Path, tmp_path: Path) -> None:
+    left = abandoned(tmp_path, "job_1.1", lock=True)
+    attempt_folder.sweep(tmp_path)
+    assert not left.exists()
+    assert at_work.exists()
+
+
+def test_a_folder_without_a_lock_is_somebodys_only_while_it_is_new(tmp_path: Path, monkeypatch) -> None:
+    """A supervisor may be killed before it locks its folder, or while it removes it: the lock may have gone first."""
+    left = abandoned(tmp_path, "job_1.1", lock=False)
+    attempt_folder.sweep(tmp_path)
+    assert left.exists()
+    later = left.stat().st_ctime + attempt_folder.LOCKED_WITHIN_SECONDS + 1
+    monkeypatch.setattr(attempt_folder.time, "time", lambda: later)
+    attempt_folder.sweep(tmp_path)
+    assert not left.exists()
