@@ -20,12 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
 from rich.console import Console
 
 from chaos.outcome import Outcome
 from chaos.parts import points
 from chaos.servers import NotHere, Redis
 from chaos.stack import ROOT
+from chaos.stock.app import HUNGRY
 
 COLUMN = "stock celery"
 WORK_SECONDS = 0.3
@@ -40,6 +42,10 @@ class Stock:
     random: random.Random
     short: bool
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    sender: Celery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sender = Celery("sender", broker=self.redis.url, set_as_current=False)
 
     def start(self, **more: str) -> subprocess.Popen[bytes]:
         """A worker with default settings, two processes; returns once it takes messages."""
@@ -56,13 +62,7 @@ class Stock:
 
     def send(self, number: int, seconds: float = WORK_SECONDS, times: int = 1) -> str:
         """The message of a job, `times` times; the id of the last one."""
-        from chaos.stock import app
-
-        app.app.conf.broker_url = self.redis.url
-        sent = ""
-        for _ in range(times):
-            sent = app.work.apply_async((number, seconds)).id
-        return sent
+        return [str(self.sender.send_task("stock.work", args=(number, seconds)).id) for _ in range(times)][-1]
 
     def results(self) -> Counter[int]:
         """How many results each job has."""
@@ -86,8 +86,8 @@ class Stock:
         time.sleep(1)
         return sum(self.results()[number] == 1 for number in numbers)
 
-    def close(self) -> None:
-        """Kill all of them."""
+    def kill_all(self) -> None:
+        """kill -9 of every worker."""
         for worker in self.workers:
             if worker.poll() is None:
                 os.killpg(worker.pid, signal.SIGKILL)
@@ -122,7 +122,7 @@ def killed_after_brpop(stock: Stock, n: int) -> tuple[int, str]:
         armed.touch()
         stock.send(number)
         stock.wait(lambda worker=worker: worker.poll() is not None, 30)  # type: ignore[misc]
-        stock.close()
+        stock.kill_all()
     stock.start()
     return stock.once(range(n), 20), "the others are in no queue any more"
 
@@ -180,15 +180,13 @@ def killed_before_publish(stock: Stock, n: int) -> tuple[int, str]:
 
 def cancel(stock: Stock, n: int) -> tuple[int, str]:
     """Revoked while it waits; then the worker is started again."""
-    from chaos.stock import app
-
     stock.start()
     blocked = [stock.send(1000 + number, 60) for number in range(2)]
     stock.wait(lambda: len(stock.runs()) == 2, 30)
     ids = [stock.send(number, 0.1) for number in range(n)]
     time.sleep(1)
     for id_ in ids:
-        app.app.control.revoke(id_)
+        stock.sender.control.revoke(id_)
     time.sleep(1)
     os.killpg(stock.workers[0].pid, signal.SIGKILL)
     del blocked
@@ -196,7 +194,7 @@ def cancel(stock: Stock, n: int) -> tuple[int, str]:
     # What the killed worker had prefetched is gone for an hour, whether revoked or not; new ones show the difference.
     later = [stock.send(2000 + number, 0.1) for number in range(n)]
     for id_ in later:
-        app.app.control.revoke(id_)
+        stock.sender.control.revoke(id_)
     stock.wait(lambda: False, 8)
     ran = sum(bool(stock.runs()[number]) for number in range(n)) + sum(bool(stock.runs()[2000 + i]) for i in range(n))
     return n - min(n, ran), f"{ran} of {2 * n} revoked jobs ran all the same"
@@ -204,16 +202,14 @@ def cancel(stock: Stock, n: int) -> tuple[int, str]:
 
 def out_of_memory(stock: Stock, n: int) -> tuple[int, str]:
     """A job whose process is killed each time."""
-    from chaos.stock import app
-
     stock.start()
     for _ in range(n):
-        stock.send(app.HUNGRY)
+        stock.send(HUNGRY)
     time.sleep(20)
     for number in range(2 * n):
         stock.send(number)
     calm = stock.once(range(2 * n), 20)
-    runs = stock.runs()[app.HUNGRY]
+    runs = stock.runs()[HUNGRY]
     return (n if runs <= 3 * n else 0), f"{runs} attempts in 20 s, without an end; {calm} of {2 * n} neighbours done"
 
 
@@ -228,7 +224,7 @@ def sigterm(stock: Stock, n: int) -> tuple[int, str]:
         worker.terminate()
         good += stock.wait(lambda worker=worker: worker.poll() is not None, 20) is True  # type: ignore[misc]
         took = max(took, time.monotonic() - began)
-        stock.close()
+        stock.kill_all()
     return good, f"still waiting for its job after {took:.0f} s"
 
 
@@ -271,4 +267,5 @@ def _stock(short: bool, seed: int) -> Iterator[Stock]:
         try:
             yield stock
         finally:
-            stock.close()
+            stock.kill_all()
+            stock.sender.close()
