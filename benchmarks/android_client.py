@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,17 +115,28 @@ def _line(movie: Movie) -> str:
     return f"{movie.id:>6}  {movie.title}  ({' | '.join(movie.genres) or 'no genres'})"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the config, what was chosen, and what the app shows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path, help="folder of a bundle, or its folder assets")
     parser.add_argument("--select", help="raw ids, first chosen first; by default the three most frequent movies")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     assets = options.bundle / "assets" if (options.bundle / "assets").is_dir() else options.bundle
-    client = AndroidClient(assets)
+    try:
+        client = AndroidClient(assets)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(
+            f"{assets} doesn't hold an app's assets ({type(error).__name__}: {error}); give the folder of a bundle "
+            "that was made with export.layout: reference, as the preset `reference` makes it"
+        )
     chosen = client.movies[:3]
     if options.select:
-        chosen = [client.candidates[int(number)] for number in options.select.split(",")]
+        raw_ids = [number.strip() for number in options.select.split(",")]
+        by_id = {str(number): movie for number, movie in client.candidates.items()}
+        unknown = [number for number in raw_ids if number not in by_id]
+        if unknown:
+            sys.exit(f"--select: no movie has the id {unknown[0]!r}; {client.config['movieList']} lists them")
+        chosen = [by_id[number] for number in raw_ids]
     print(f"config.json: {json.dumps(client.config)}")
     print("\nselected")
     for movie in chosen:

@@ -60,7 +60,10 @@ def run(data: Path, preset: str, seed: int, out: Path) -> dict[str, Any]:
         str(out),
     ]
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        why = done.stderr.strip().splitlines() or ["it said nothing"]
+        sys.exit(f"{preset}, seed {seed} ended with status {done.returncode}: {why[-1]}")
     return {
         "seconds": time.perf_counter() - began,
         "report": json.loads((out / "report.json").read_text(encoding="utf-8")),

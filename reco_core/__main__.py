@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     settings, spec = _settings(options), _dataset_spec(options)
     stop = _stop_when_asked()
     reporter.phase("validate")
-    interactions = datasets.load(options.data, spec)
+    interactions = datasets.load(options.data, spec, elsewhere=options.table)
     from reco_core import examples, pipeline, training
 
     work = options.work or options.out.with_name(options.out.name + ".work")
@@ -104,7 +104,7 @@ def _examples(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
         signal.signal(number, stop)
     settings, spec = _config(options), _dataset_spec(options)
     reporter.phase("validate")
-    interactions = datasets.load(options.data, spec)
+    interactions = datasets.load(options.data, spec, elsewhere=options.table)
     reporter.phase("build_examples")
     examples.write_examples(settings, interactions, options.out, reporter)
     reporter.result(options.out)
@@ -117,7 +117,7 @@ def _export(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     spec, changes = _dataset_spec(options), _json_object("--changes", options.changes, '{"export": {"top_k": 20}}')
     stop = _stop_when_asked()
     reporter.phase("validate")
-    interactions = datasets.load(options.data, spec)
+    interactions = datasets.load(options.data, spec, elsewhere=options.table)
     from reco_core import pipeline
 
     work = options.work or options.out.with_name(options.out.name + ".work")
@@ -141,7 +141,7 @@ def _add_items(options: argparse.Namespace, reporter: JsonLinesReporter) -> None
     spec = _dataset_spec(options)
     stop = _stop_when_asked()
     reporter.phase("validate")
-    interactions = None if options.data is None else datasets.load(options.data, spec)
+    interactions = None if options.data is None else datasets.load(options.data, spec, elsewhere=options.table)
     from reco_core.adding import add_items
 
     work = options.work or options.out.with_name(options.out.name + ".work")
@@ -170,7 +170,7 @@ def _evaluate(options: argparse.Namespace, reporter: JsonLinesReporter) -> None:
     reporter.phase("validate")
     evaluate_again(
         options.bundle,
-        datasets.load(options.data, spec),
+        datasets.load(options.data, spec, elsewhere=options.table),
         options.out,
         changes=changes,
         variants=options.variants,
@@ -230,6 +230,8 @@ def _recommend(options: argparse.Namespace, channel: Any) -> None:
     else:
         for place, item in enumerate(answer["recommendations"], start=1):
             channel.write(f"{place:3}  {item['title'] or item['id']}\n")
+        for warning in answer["warnings"]:
+            print(f"warning: {warning}", file=sys.stderr)
     channel.flush()
 
 
@@ -347,6 +349,14 @@ def _add_data(command: argparse.ArgumentParser, *, required: bool = True) -> Non
     command.add_argument("--data", type=Path, required=required, help="file, folder or zip")
     command.add_argument("--format", help="format of the data, if it shouldn't be detected")
     command.add_argument("--spec", help="DatasetSpec as JSON: mapping, items, separator, ...")
+    command.add_argument(
+        "--table",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file outside the data that the spec names, as its item or user table, by the same path",
+    )
 
 
 if __name__ == "__main__":

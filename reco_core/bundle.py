@@ -15,6 +15,7 @@ from typing import Any
 from reco_core import bundled_features, stored_zip
 from reco_core.errors import OutputExists
 from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.examples.words import one_line
 from reco_core.tensor_forms import IndexForm
 
 FORMAT_VERSION = 1
@@ -123,7 +124,7 @@ def _write_vocabularies(
     if attribute is not None:
         name = feature_name(attribute.name)
         file = folder / "vocabulary" / attribute_file(name, features)
-        _write_lines(file, tuple(map(bundled_features.one_line, attribute.values)))
+        _write_lines(file, tuple(map(one_line, attribute.values)))
     of_items = bundled_features.of_items(features, vocabulary.size, form)
     items = []
     for index in range(1, vocabulary.size + 1):

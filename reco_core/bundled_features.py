@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reco_core.examples import FeatureTable
+from reco_core.examples.words import one_line
 from reco_core.tensor_forms import IndexForm, ReferenceForm
 
 GENRE_LINES = "assets/movie_genre_vocab.txt"  # of the layout `reference`
@@ -20,7 +21,7 @@ class BundledFeature:
     """A feature as manifest.json and its vocabulary file describe it."""
 
     name: str
-    kind: str  # "category": an index of the vocabulary; "int": the number itself; "float": a quantity
+    kind: str  # "category": an index of the vocabulary; "int": the number itself; "float": a quantity; "time_gap"
     scope: str  # "item", "user" or "interaction"
     layout: str  # "aligned" or "flat"
     length: int  # values per interaction or user, or with `flat` in all
@@ -28,6 +29,7 @@ class BundledFeature:
     vocabulary: tuple[str, ...] | None
     mean: float
     deviation: float
+    bounds: tuple[int, ...] | None = None  # of kind "time_gap": upper bounds of all buckets but the last
 
 
 def write_vocabularies(folder: Path, features: Mapping[str, FeatureTable]) -> None:
@@ -36,11 +38,6 @@ def write_vocabularies(folder: Path, features: Mapping[str, FeatureTable]) -> No
         if table.vocabulary is not None:
             lines = "".join(f"{one_line(value)}\n" for value in table.vocabulary)
             (folder / f"{name}.txt").write_text(lines, encoding="utf-8", newline="\n")
-
-
-def one_line(value: str) -> str:
-    """The value as a line. Those that `datasets` reads are one; a log that was made in Python may hold line breaks."""
-    return value.replace("\r", " ").replace("\n", " ")
 
 
 def describe(features: Mapping[str, FeatureTable], form: IndexForm | None = None) -> dict[str, Any]:
@@ -62,6 +59,8 @@ def describe_one(table: FeatureTable) -> dict[str, Any]:
     facts: dict[str, Any] = {"scope": table.scope, "layout": table.layout, "length": table.length, "fill": table.fill}
     if table.is_float:
         return {"kind": "float", **facts, "mean": table.mean, "deviation": table.deviation}
+    if table.bounds is not None:
+        return {"kind": "time_gap", **facts, "buckets": len(table.bounds) + 1, "upper_bounds": list(table.bounds)}
     if table.vocabulary is None:
         return {"kind": "int", **facts, "values": table.table_rows - 1}
     return {"kind": "category", **facts, "vocabulary": f"vocabulary/{table.name}.txt", "out_of_vocabulary": table.oov}
@@ -105,4 +104,5 @@ def _read(folder: Path, name: str, facts: Mapping[str, Any]) -> BundledFeature:
         vocabulary=vocabulary,
         mean=facts.get("mean", 0.0),
         deviation=facts.get("deviation", 1.0),
+        bounds=tuple(facts["upper_bounds"]) if facts["kind"] == "time_gap" else None,
     )

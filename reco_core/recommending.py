@@ -14,13 +14,13 @@ from reco_core.bundled_features import read_features
 from reco_core.errors import FieldError, NotABundle, UnknownItems
 from reco_core.inference import Recommender
 from reco_core.tensor_forms import form_of_bundle
-from reco_core.told_features import feature_values
+from reco_core.told_features import feature_values, unknown_values
 
 
 def recommend(
     bundle: Path, history: Sequence[str], top: int, features: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """`{history: [item], recommendations: [item with score]}`, items as in items.json.
+    """`{history: [item], recommendations: [item with score], warnings: [text]}`, items as in items.json.
 
     Args:
         history: raw item ids, oldest first; the newest that the model reads are used.
@@ -54,7 +54,11 @@ def recommend(
     best = [
         {**items[index - 1], "score": round(float(score), 4)} for index, score in zip(ids, scores, strict=True) if index
     ]
-    return {"history": [by_id[raw] for raw in history], "recommendations": best[:top]}
+    return {
+        "history": [by_id[raw] for raw in history],
+        "recommendations": best[:top],
+        "warnings": unknown_values(known, features or {}),
+    }
 
 
 def _manifest(bundle: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from registry.upsert import insert_if_absent
 
 _models = tables.models
 _versions = tables.model_versions
+_jobs = tables.jobs
 
 
 def publish_version(
@@ -206,7 +207,8 @@ def _select_models() -> Select[Any]:
 
 
 def _select_versions() -> Select[Any]:
-    return select(_versions, _models.c.name.label("model")).join(_models, _models.c.id == _versions.c.model_id)
+    found = select(_versions, _models.c.name.label("model"), _jobs.c.type.label("job_type"), _jobs.c.base)
+    return found.join(_models, _models.c.id == _versions.c.model_id).outerjoin(_jobs, _jobs.c.id == _versions.c.job_id)
 
 
 def _records(session: Session, rows: Sequence[RowMapping]) -> list[ModelVersion]:

@@ -253,6 +253,7 @@ class ModelVersion:
     """An immutable published version; `version` counts from 1 per model and is never reused.
 
     Only `yanked_at` and `yank_reason` may change: a yanked version isn't the model's latest, and is there all the same.
+    `job_type` and `base` are those of the job that made it, None where that is no longer there.
     """
 
     id: str
@@ -267,6 +268,8 @@ class ModelVersion:
     created_at: datetime
     yanked_at: datetime | None
     yank_reason: str | None
+    job_type: str | None
+    base: Json | None
     files: tuple[FileEntry, ...]
 
 

@@ -250,7 +250,11 @@ def feature_groups(encoder: str = "bow") -> dict[str, Any]:
     """Features of every type, layout and scope, in groups with this encoder; for the log above."""
     genres = {"type": "string", "name": "genres", "embedding_dim": 4}
     return {
-        "history": [{"type": "float", "name": "rating"}, {"type": "int", "name": "year", "embedding_dim": 4}],
+        "history": [
+            {"type": "float", "name": "rating"},
+            {"type": "int", "name": "year", "embedding_dim": 4},
+            {"type": "time_gap", "buckets": 5, "embedding_dim": 4},
+        ],
         "activity_groups": [
             {"features": [{**genres, "layout": "flat", "length": 9}], "encoder": ENCODERS[encoder]},
             {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from reco_core.datasets.types import Interactions
     from reco_core.examples import Prepared
 
+    Log = Callable[[], Interactions]  # reads the dataset
+
 
 def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
     """The whole pipeline: `outputs/bundle`, `bundle.zip`, and what stands beside it."""
@@ -27,9 +30,11 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
 
     outputs = folder / "outputs"
     job_config, base = config.load(order["config"]), order.get("base")
-    prepared = _prepared(order, folder, job_config, reporter)
+    log = cache(partial(_interactions, folder))  # read where it is needed, and once
+    prepared = _prepared(order, folder, job_config, reporter, log)
     if job_config.examples.tfrecord is not None:
-        _write_examples(job_config, folder, outputs / "examples", reporter, stop)
+        _write_examples(job_config, log, outputs / "examples", reporter, stop)
+    del log  # training needs the memory
 
     def attempt(resume_from: Path | None) -> None:
         pipeline.run(
@@ -65,7 +70,7 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
     weights = _base_weights(order, folder)
     pipeline.export_again(
         weights,
-        _prepared(order, folder, job_config, reporter),
+        _prepared(order, folder, job_config, reporter, partial(_interactions, folder)),
         outputs / "bundle",
         work=outputs,
         changes=_picked(job_config, config.EXPORT_CHANGES),
@@ -102,7 +107,7 @@ def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
 
     reporter.phase("build_examples")
     out = folder / "outputs" / "files"
-    _write_examples(config.load(order["config"]), folder, out, reporter, stop)
+    _write_examples(config.load(order["config"]), partial(_interactions, folder), out, reporter, stop)
     reporter.result(out)
 
 
@@ -110,7 +115,9 @@ def _base_weights(order: Mapping[str, Any], folder: Path) -> Path:
     return folder / "inputs" / "base" / "weights" / f"{order['base']['checkpoint']}.npz"
 
 
-def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporter: JsonLinesReporter) -> Prepared:
+def _prepared(
+    order: Mapping[str, Any], folder: Path, config: JobConfig, reporter: JsonLinesReporter, log: Log
+) -> Prepared:
     """The examples that an earlier job has left; else they are built, and left for later ones.
 
     Raises:
@@ -126,7 +133,7 @@ def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporte
             raise ExamplesUnreadable("the kept examples are of another dataset; they are built anew")
         reporter.log("examples: reused")
         return prepared
-    prepared = prepare(config, _interactions(folder))
+    prepared = prepare(config, log())
     reporter.log("examples: built")
     # One that this release hashes in another way than the one that read it would never be found again.
     if prepared.data_hash == order.get("data_hash"):
@@ -135,10 +142,10 @@ def _prepared(order: Mapping[str, Any], folder: Path, config: JobConfig, reporte
     return prepared
 
 
-def _write_examples(config: JobConfig, folder: Path, out: Path, reporter: JsonLinesReporter, stop: Event) -> None:
+def _write_examples(config: JobConfig, log: Log, out: Path, reporter: JsonLinesReporter, stop: Event) -> None:
     from reco_core.examples import write_examples
 
-    write_examples(config, _interactions(folder), out, reporter, stop.is_set)
+    write_examples(config, log(), out, reporter, stop.is_set)
 
 
 def _interactions(folder: Path) -> Interactions:

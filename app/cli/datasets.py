@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
-from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, Url, Users, connect
+from app.cli.options import DEFAULT_URL, AsJson, Format, Items, Limit, Map, OnBadRows, Url, Users, connect
 from app.cli.output import console, error_console, human_bytes, print_json, say
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def upload(
     map: Map = None,  # noqa: A002
     items: Items = None,
     users: Users = None,
+    on_bad_rows: OnBadRows = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -53,7 +54,7 @@ def upload(
     """
     from app.cli.specs import dataset_spec
 
-    spec = dataset_spec(format, map)
+    spec = dataset_spec(format, map, on_bad_rows=on_bad_rows)
     with connect(url) as client:
         dataset = send(client, path, name, spec, items, users)
         if not no_wait:
@@ -69,6 +70,7 @@ def create(
     name: Name = None,
     format: Format = None,  # noqa: A002 - typer names the option after it
     map: Map = None,  # noqa: A002
+    on_bad_rows: OnBadRows = None,
     label: Label = None,
     no_wait: NoWait = False,
     url: Url = DEFAULT_URL,
@@ -88,7 +90,7 @@ def create(
         raise CommandFailed(Status.BAD_INPUT, "usage", ["give either --builtin NAME or --from-url URL"])
     labels = pairs("--label", label)
     with connect(url) as client:
-        spec = dataset_spec(format, map)
+        spec = dataset_spec(format, map, on_bad_rows=on_bad_rows)
         dataset = client.create_dataset(builtin=builtin, url=from_url, name=name, spec=spec, labels=labels or None)
         if not no_wait:
             dataset = client.wait_for_dataset(dataset.id)

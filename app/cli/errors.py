@@ -66,12 +66,17 @@ class CommandFailed(Exception):
         self.errors = list(errors)
 
 
-def from_problem(problem: dict[str, Any] | None, fallback: str) -> CommandFailed:
-    """From the error that a job, a dataset or a run carries: `{code, message or detail, errors}`."""
+def from_problem(problem: dict[str, Any] | None, fallback: str, status: Status | None = None) -> CommandFailed:
+    """From the error that a job, a dataset or a run carries: `{code, message or detail, errors}`.
+
+    Args:
+        status: how the command ends; None: `BAD_INPUT` where its user mends the error, else `FAILED`.
+    """
     from app.client.errors import ApiError
 
     error = ApiError.from_body(0, problem or {"code": "pipeline_failed", "detail": fallback})
-    status = Status.BAD_INPUT if error.code in INPUT_CODES else Status.FAILED
+    if status is None:
+        status = Status.BAD_INPUT if error.code in INPUT_CODES else Status.FAILED
     return CommandFailed(status, error.code, error.lines(), [dict(fault) for fault in error.errors])
 
 

@@ -12,7 +12,7 @@ import typer
 
 from app.cli.changes import Set
 from app.cli.errors import guarded
-from app.cli.options import AsJson, Format, ItemsBeside, Map, UsersBeside
+from app.cli.options import AsJson, Format, ItemsBeside, Map, OnBadRows, UsersBeside
 
 
 class Protocol(StrEnum):
@@ -57,6 +57,7 @@ def evaluate(
     map: Map = None,  # noqa: A002
     items: ItemsBeside = None,
     users: UsersBeside = None,
+    on_bad_rows: OnBadRows = None,
     protocol: ProtocolOption = None,
     k: Cutoffs = None,
     baselines: Baselines = None,
@@ -81,7 +82,7 @@ def evaluate(
     from app.cli.children import stop_on_signals
     from app.cli.pipeline_runs import run_pipeline
     from app.cli.recommend import WITHOUT_TENSORFLOW
-    from app.cli.specs import dataset_spec, require_paths
+    from app.cli.specs import dataset_spec, require_paths, spec_options
 
     stop_on_signals()
     chosen = listed("--variants", variants)
@@ -94,12 +95,12 @@ def evaluate(
         },
     )
     require_paths({"--bundle": bundle, "--data": data}, out)
-    spec = dataset_spec(format, map, items, data, users)
+    spec = dataset_spec(format, map, items, data, users, on_bad_rows)
     with TemporaryDirectory(prefix="pocketrec-") as scratch:
         folder = out or Path(scratch) / "evaluation"
         command = ["-c", WITHOUT_TENSORFLOW, "evaluate", "--bundle", str(bundle), "--data", str(data)]
         command += ["--out", str(folder), "--changes", json.dumps(document)]
-        command += ["--spec", json.dumps(spec)] if spec else []
+        command += spec_options(spec)
         command += ["--variants", *chosen] if chosen else []
         run_pipeline(command, Path(scratch) / "run.log")
         report = _read(folder / "report.json")

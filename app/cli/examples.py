@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, guarded
-from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, Preset, UsersBeside
+from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, OnBadRows, Preset, UsersBeside
 from app.cli.output import console, human_bytes, print_json
 
 
@@ -64,6 +64,7 @@ def examples(
     map: Map = None,  # noqa: A002
     items: ItemsBeside = None,
     users: UsersBeside = None,
+    on_bad_rows: OnBadRows = None,
     preset: Preset = None,
     config: Config = None,
     min_timeline_length: MinTimelineLength = None,
@@ -92,7 +93,7 @@ def examples(
     """
     from app.cli.children import stop_on_signals
     from app.cli.pipeline_runs import run_pipeline
-    from app.cli.specs import dataset_spec
+    from app.cli.specs import dataset_spec, spec_options
 
     stop_on_signals()
     options = {
@@ -120,12 +121,12 @@ def examples(
         raise CommandFailed(
             Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
         )
-    spec = dataset_spec(format, map, items, data, users)
+    spec = dataset_spec(format, map, items, data, users, on_bad_rows)
     with tempfile.TemporaryDirectory(prefix="pocketrec-examples-") as folder:
         settings = Path(folder) / "config.json"
         settings.write_text(json.dumps(document), encoding="utf-8")
         command = ["-m", "reco_core", "examples", "--data", str(data), "--out", str(out), "--config", str(settings)]
-        command += ["--spec", json.dumps(spec)] if spec else []
+        command += spec_options(spec)
         written = run_pipeline(command, Path(folder) / "run.log", ("validate", "build_examples"))
     summary: dict[str, Any] = json.loads((written / "summary.json").read_text(encoding="utf-8"))
     if as_json:

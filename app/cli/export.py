@@ -11,7 +11,7 @@ import typer
 
 from app.cli.changes import Set
 from app.cli.errors import guarded
-from app.cli.options import AsJson, Format, ItemsBeside, Map, UsersBeside
+from app.cli.options import AsJson, Format, ItemsBeside, Map, OnBadRows, UsersBeside
 
 
 class Ids(StrEnum):
@@ -61,6 +61,7 @@ def export(
     map: Map = None,  # noqa: A002
     items: ItemsBeside = None,
     users: UsersBeside = None,
+    on_bad_rows: OnBadRows = None,
     top_k: TopK = None,
     history_length: HistoryLength = None,
     variants: Variants = None,
@@ -88,7 +89,7 @@ def export(
     from app.cli.changes import changes, listed
     from app.cli.children import stop_on_signals
     from app.cli.pipeline_runs import print_result, run_pipeline
-    from app.cli.specs import dataset_spec, require_paths
+    from app.cli.specs import dataset_spec, require_paths, spec_options
 
     stop_on_signals()
     document = changes(
@@ -103,10 +104,10 @@ def export(
         },
     )
     require_paths({"--weights": weights, "--data": data}, out)
-    spec = dataset_spec(format, map, items, data, users)
+    spec = dataset_spec(format, map, items, data, users, on_bad_rows)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     command = ["-m", "reco_core", "export", "--weights", str(weights), "--data", str(data), "--out", str(out)]
     command += ["--work", str(work), "--changes", json.dumps(document)]
-    command += ["--spec", json.dumps(spec)] if spec else []
+    command += spec_options(spec)
     print_result(run_pipeline(command, work / "run.log"), work, as_json)

@@ -30,7 +30,9 @@ PHASES = {
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of a job, such as job_...")]
 OnlyType = Annotated[Type | None, typer.Option("--type", help="Only jobs of this type.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Name under which the result is published.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Stay and show the job until it is finished.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Stay and show the job until it is finished; exit 1 unless it succeeds.")
+]
 WithStatus = Annotated[
     str | None,
     typer.Option(
@@ -136,7 +138,10 @@ def show(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 @app.command()
 @guarded
 def watch(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Show a job until it is finished; exit 1 unless it succeeded. Ctrl-C stops watching, not the job."""
+    """Show a job until it is finished. Ctrl-C stops watching, not the job.
+
+    Exit status: 0 it succeeded, 1 it failed or was cancelled, 2 wrong usage, such as an unknown id.
+    """
     with connect(url) as client:
         job = follow(client, job_id)
     _finish(job, as_json, must_succeed=True)
@@ -284,7 +289,8 @@ def _finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
     if must_succeed and failed:
         if job.status == "cancelled":
             raise CommandFailed(Status.FAILED, "cancelled", [f"job {job.id} was cancelled"])
-        raise from_problem(job.error, f"job {job.id} failed")
+        # the command did what it was asked to, whatever the job's error is
+        raise from_problem(job.error, f"job {job.id} failed", Status.FAILED)
 
 
 def _print_line(job: Job) -> None:

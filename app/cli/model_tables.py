@@ -42,6 +42,8 @@ def print_version(name: str, version: ModelVersion) -> None:
     """One version: figures beside the baselines, variants, files."""
     out = console()
     out.print(f"{name} version {version.version}, made by {version.job_id} on {version.dataset_id}", style="bold")
+    if origin := _origin(version.job_type, version.base.model_dump() if version.base else None):
+        out.print(origin)
     if version.yanked is not None:
         out.print(f"{_withdrawn(version)}: build it into no further app", style="bold red")
     shown = [metric for metric in SHOWN if metric in version.metrics]
@@ -81,6 +83,9 @@ def print_comparison(compared: Mapping[str, Any]) -> None:
         )
         table.add_row(difference["pointer"].removeprefix("/").replace("/", "."), *cells)
     out.print(table, soft_wrap=False)
+    for version in versions:
+        if origin := _origin(version["job_type"], version["base"]):
+            out.print(f"version {version['version']}: {origin}")
     for version, names in zip(versions[1:], operators[1:], strict=True):
         if added := sorted(names - operators[0]):
             out.print(f"version {version['version']} needs operators that {base} doesn't: {', '.join(added)}")
@@ -147,6 +152,16 @@ def _operators(variants: Iterable[Mapping[str, Any]]) -> set[str]:
 def _heading(version: Mapping[str, Any], base: int) -> str:
     mark = " (base)" if version["version"] == base else ""
     return f"{version['version']}{mark}{' yanked' if version['yanked'] else ''}"
+
+
+def _origin(job_type: str | None, base: Mapping[str, Any] | None) -> str:
+    """Whose weights a version has, or began with; nothing where it was trained from the start."""
+    if base is None:
+        return ""
+    checkpoint = base["checkpoint"] or "best"
+    weights = "best weights" if checkpoint == "best" else f"weights after {checkpoint.replace('epoch-', 'epoch ')}"
+    made = "exported from" if job_type == "export" else "trained on from"
+    return f"{made} the {weights} of {base['model']} version {base['version']}"
 
 
 def _withdrawn(version: ModelVersion) -> str:

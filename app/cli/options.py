@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 # the names of reco_core.config.PRESETS, which takes too long to import for a help text
 PRESET_NAMES = "bow, cnn, rnn, movielens or reference"
 DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class BadRows(StrEnum):
+    """What a row that can't be read does."""
+
+    REJECT = "reject"
+    SKIP = "skip"
+
 
 Url = Annotated[str, typer.Option("--url", envvar="POCKETREC_URL", metavar="URL", help="Address of the service.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
@@ -36,6 +45,14 @@ Map = Annotated[
         "feature=COLUMN: a further column to read.",
     ),
 ]
+OnBadRows = Annotated[
+    BadRows | None,
+    typer.Option(
+        "--on-bad-rows",
+        help="What a bad row does: reject makes the whole log invalid, skip leaves the row out and counts it. "
+        "reject when not given.",
+    ),
+]
 Items = Annotated[
     Path | None,
     typer.Option("--items", metavar="PATH", help="Item table with titles, where it is a file of its own."),
@@ -44,11 +61,13 @@ Users = Annotated[
     Path | None,
     typer.Option("--users", metavar="PATH", help="User table, such as age and gender, where it is a file of its own."),
 ]
-# without the service nothing is copied: the tables are read where the log is
+# without the service nothing is copied: the tables are read where they lie
 ItemsBeside = Annotated[
     Path | None,
     typer.Option(
-        "--items", metavar="PATH", help="Item table with titles, in the log's folder or zip. Detected when not given."
+        "--items",
+        metavar="PATH",
+        help="Item table with titles: a file, or a name in the log's folder or zip. Detected when not given.",
     ),
 ]
 UsersBeside = Annotated[
@@ -56,7 +75,8 @@ UsersBeside = Annotated[
     typer.Option(
         "--users",
         metavar="PATH",
-        help="User table, such as age and gender, in the log's folder or zip. Detected when not given.",
+        help="User table, such as age and gender: a file, or a name in the log's folder or zip. Detected when not "
+        "given.",
     ),
 ]
 Preset = Annotated[

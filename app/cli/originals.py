@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Their launchers' own flags for the file; a command line of theirs can be pasted as it is.
 _FILE_FLAGS = ("input_config_file", "params_path")
+_BORDERS = 10  # columns of the table's lines and the blanks beside them
 _SWITCHES = ("true", "false", "t", "f", "0", "1")
 
 
@@ -74,16 +75,29 @@ def convert(file: str, flags: dict[str, str]) -> Conversion:
 
 
 def say_changes(changes: Sequence[Change]) -> None:
-    """The changes as a table on stderr."""
+    """The changes on stderr: as a table, or one below the other where a table would break words."""
+    from rich.padding import Padding
     from rich.table import Table
 
+    rows = [
+        tuple(printable(text) for text in (f"{one.field}: {one.original}", one.ours or "no part of it", one.why))
+        for one in changes
+    ]
+    console = error_console()
+    widths = [max((len(word) for row in rows for word in row[column].split()), default=1) for column in range(3)]
+    if sum(widths) + _BORDERS > console.width:
+        console.print("What is not as it was", style="italic")
+        for was, ours, why in rows:
+            console.print(was, style="bold", soft_wrap=False)
+            for text in (f"here: {ours}", f"why: {why}"):
+                console.print(Padding(text, (0, 0, 0, 2)), soft_wrap=False)
+        return
     table = Table(title="What is not as it was", title_justify="left", show_lines=True)
-    for heading, share in (("original", 3), ("here", 3), ("why", 4)):
-        table.add_column(heading, ratio=share, overflow="fold")
-    for change in changes:
-        ours = "no part of it" if change.ours is None else change.ours
-        table.add_row(*(printable(text) for text in (f"{change.field}: {change.original}", ours, change.why)))
-    error_console().print(table, soft_wrap=False)
+    for heading, share, width in zip(("original", "here", "why"), (3, 3, 4), widths, strict=True):
+        table.add_column(heading, ratio=share, min_width=width, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, soft_wrap=False)
 
 
 def _read(file: str) -> str:

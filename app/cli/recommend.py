@@ -12,7 +12,7 @@ import typer
 from app.cli.children import Child
 from app.cli.errors import CommandFailed, Status, from_problem, guarded
 from app.cli.options import AsJson
-from app.cli.output import print_json
+from app.cli.output import print_json, printable, say
 
 # An import of either would fail in such a process, so whatever it answers came without them.
 WITHOUT_TENSORFLOW = (
@@ -42,6 +42,8 @@ def recommend(
     Example: pocketrec recommend --bundle bundle --history 50,172,133 --top 5
     """
     answer = ask(bundle, history, top, feature or [])
+    for warning in answer["warnings"]:
+        say(f"warning: {printable(warning)}", style="yellow")
     if as_json:
         print_json(answer)
         return
@@ -51,7 +53,7 @@ def recommend(
 
 
 def ask(bundle: Path, history: str, top: int, features: Sequence[str] = ()) -> dict[str, Any]:
-    """What `python -m reco_core recommend` answers: `{history: [item], recommendations: [item with score]}`.
+    """What `python -m reco_core recommend` answers: `{history, recommendations, warnings}`.
 
     Raises:
         CommandFailed: with the child's typed error.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from app.cli.errors import CommandFailed, Status
+from app.cli.options import BadRows
 
 ROLES = ("user", "item", "timestamp", "rating")
 FEATURE = "feature"  # given once for each further column of the log that features are made of
@@ -19,12 +21,14 @@ def dataset_spec(
     items: Path | None = None,
     beside: Path | None = None,
     users: Path | None = None,
+    on_bad_rows: BadRows | None = None,
 ) -> dict[str, Any]:
     """The JSON form of a DatasetSpec; only what was given.
 
     Args:
         items: the item table, a path or a name inside the folder or zip `beside`.
-        beside: the log, or the folder or zip that it is in; the tables are named as seen from there.
+        beside: the log, or the folder or zip that it is in; tables there are named as seen from there, others by
+            their whole path.
         users: the user table, as `items`.
 
     Raises:
@@ -33,6 +37,8 @@ def dataset_spec(
     spec: dict[str, Any] = {}
     if format_name:
         spec["format"] = format_name
+    if on_bad_rows is not None:
+        spec["on_bad_rows"] = on_bad_rows.value
     columns: dict[str, str | None] = {}
     features: list[str] = []
     for option in mapping or []:
@@ -52,11 +58,15 @@ def dataset_spec(
         spec["mapping"] = {**columns, **({"features": features} if features else {})}
     for name, table in (("items", items), ("users", users)):
         if table is not None and beside is not None:
-            folder = beside if beside.is_dir() else beside.parent
-            # what isn't there is a name inside the folder or zip, or will be refused by that name
-            path = Path(os.path.relpath(table, folder)) if table.exists() else table
-            spec[name] = {"path": path.as_posix()}
+            spec[name] = {"path": _seen_from(beside, table).as_posix()}
     return spec
+
+
+def spec_options(spec: Mapping[str, Any]) -> list[str]:
+    """The options with which `python -m reco_core` takes a spec of `dataset_spec`."""
+    paths = [spec[name]["path"] for name in ("items", "users") if name in spec]
+    outside = [part for path in dict.fromkeys(paths) if Path(path).is_absolute() for part in ("--table", path)]
+    return ["--spec", json.dumps(spec), *outside] if spec else []
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, str]:
@@ -105,6 +115,19 @@ def require_paths(given: Mapping[str, Path], out: Path | None) -> None:
         raise CommandFailed(
             Status.BAD_INPUT, "file_error", [f"--out {out} is there already and not empty; name another"]
         )
+
+
+def _seen_from(log: Path, table: Path) -> Path:
+    """The table's path in the log's folder, or else its whole path.
+
+    One that isn't there stays as it was given: it is a name inside a folder or zip, or is refused by that name.
+    """
+    if not table.is_file():
+        return table
+    table = table.resolve()
+    folder = log.resolve() if log.is_dir() else log.resolve().parent
+    inside = table.is_relative_to(folder) if log.is_dir() else table.parent == folder and not is_zipfile(log)
+    return table.relative_to(folder) if inside else table
 
 
 def _usage(message: str) -> CommandFailed:

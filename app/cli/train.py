@@ -11,7 +11,7 @@ import typer
 from app.cli.changes import Set
 from app.cli.children import stop_on_signals
 from app.cli.errors import guarded
-from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, Preset, UsersBeside
+from app.cli.options import AsJson, Config, Data, Format, ItemsBeside, Map, OnBadRows, Preset, UsersBeside
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the bundle; made if it is missing.")]
 Base = Annotated[
@@ -33,6 +33,7 @@ def train(
     map: Map = None,  # noqa: A002
     items: ItemsBeside = None,
     users: UsersBeside = None,
+    on_bad_rows: OnBadRows = None,
     preset: Preset = None,
     config: Config = None,
     base: Base = None,
@@ -57,14 +58,14 @@ def train(
     """
     from app.cli.changes import changes, merged
     from app.cli.pipeline_runs import print_result, run_pipeline
-    from app.cli.specs import config_document, dataset_spec, require_paths
+    from app.cli.specs import config_document, dataset_spec, require_paths, spec_options
 
     stop_on_signals()
     changed = changes(set, {})
     of_base = base is not None and preset is None and config is None
     document = changed if of_base else merged(config_document(preset, config), changed)
     require_paths({"--data": data}, out)
-    spec = dataset_spec(format, map, items, data, users)
+    spec = dataset_spec(format, map, items, data, users, on_bad_rows)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     command = ["-m", "reco_core", "run", "--data", str(data), "--out", str(out)]
@@ -74,5 +75,5 @@ def train(
         (work / "config.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         command += ["--config", str(work / "config.json")]
     command += ["--base", str(base)] if base is not None else []
-    command += ["--spec", json.dumps(spec)] if spec else []
+    command += spec_options(spec)
     print_result(run_pipeline([*command, "--work", str(work)], work / "run.log"), work, as_json)

@@ -181,6 +181,8 @@ class ModelVersion(Answer):
     model: str = ""
     version: int
     job_id: str | None = None
+    job_type: str | None = None
+    base: Base | None = None  # the version that its job began with
     dataset_id: str | None = None
     dataset_content_hash: str | None = None
     metrics: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from app.models import facts
 from app.models.pairs import Pair
-from app.models.schemas import YankedView, show_yanked, version_url
+from app.models.schemas import VersionBaseView, YankedView, show_base, show_yanked, version_url
 from app.problems import pointer
 from reco_core.config.example_key import SPLIT_FIELDS
 from registry.records import ModelVersion
@@ -50,6 +50,8 @@ class ComparedVersionView(BaseModel):
     version: int
     url: str
     job_id: str
+    job_type: str | None
+    base: VersionBaseView | None = Field(description="The version that its job began with; null where with none.")
     dataset_id: str | None
     dataset_content_hash: str | None
     protocol: str | None = Field(description="How test data were held out.")
@@ -118,6 +120,8 @@ def show_compared(version: ModelVersion, latencies: Mapping[str, float]) -> Comp
         version=version.version,
         url=version_url(version),
         job_id=version.job_id,
+        job_type=version.job_type,
+        base=show_base(version),
         dataset_id=version.dataset_id,
         dataset_content_hash=facts.content_hash(version),
         protocol=facts.protocol(version),

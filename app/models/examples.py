@@ -14,6 +14,8 @@ COMPARE_EXAMPLE: dict[str, Any] = {
             "version": number,
             "url": f"/v1/models/films/versions/{number}",
             "job_id": VERSION_EXAMPLE["job_id"],
+            "job_type": "train",
+            "base": None,
             "dataset_id": VERSION_EXAMPLE["dataset_id"],
             "dataset_content_hash": VERSION_EXAMPLE["dataset_content_hash"],
             "protocol": "leave_one_out",

@@ -54,6 +54,14 @@ class WeightsView(BaseModel):
     url: str
 
 
+class VersionBaseView(BaseModel):
+    """The version whose weights another one was made of, or began with."""
+
+    model: str
+    version: int
+    checkpoint: str | None = Field(description="Which of its weights: `best`, or an epoch such as `epoch-00003`.")
+
+
 class VersionView(BaseModel):
     """An immutable published version. Only `yanked` may change."""
 
@@ -61,6 +69,8 @@ class VersionView(BaseModel):
     version: int = Field(description="Counts from 1; never reused.")
     url: str
     job_id: str
+    job_type: str | None = Field(description="`train`, or `export`: made of weights that were there already.")
+    base: VersionBaseView | None = Field(description="The version that its job began with; null where with none.")
     dataset_id: str | None
     dataset_content_hash: str | None = Field(description="The same for the same content, whatever the dataset's id.")
     metrics: dict[str, Any] = Field(description="Of model.tflite on test; the manifest has their intervals.")
@@ -119,6 +129,8 @@ def show_version(version: records.ModelVersion) -> VersionView:
         version=version.version,
         url=version_url(version),
         job_id=version.job_id,
+        job_type=version.job_type,
+        base=show_base(version),
         dataset_id=version.dataset_id,
         dataset_content_hash=facts.content_hash(version),
         metrics=version.metrics,
@@ -169,6 +181,14 @@ def show_yanked(version: records.ModelVersion) -> YankedView | None:
     return None if version.yanked_at is None else YankedView(at=version.yanked_at, reason=version.yank_reason)
 
 
+def show_base(version: records.ModelVersion) -> VersionBaseView | None:
+    """What the version's job began with, if with a version."""
+    found = version.base
+    if found is None:
+        return None
+    return VersionBaseView(model=found["model"], version=found["version"], checkpoint=found.get("checkpoint"))
+
+
 def version_url(version: records.ModelVersion) -> str:
     """The address of a version."""
     return f"/v1/models/{version.model}/versions/{version.version}"
@@ -201,6 +221,8 @@ VERSION_EXAMPLE: dict[str, Any] = {
     "version": 1,
     "url": "/v1/models/films/versions/1",
     "job_id": SUCCEEDED_EXAMPLE["id"],
+    "job_type": "train",
+    "base": None,
     "dataset_id": SUCCEEDED_EXAMPLE["dataset_id"],
     "dataset_content_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "metrics": SUCCEEDED_EXAMPLE["result"]["metrics"],

@@ -14,6 +14,7 @@ from reco_core.config.features import (
     GlobalGroup,
     IntFeature,
     StringFeature,
+    TimeGapFeature,
 )
 from reco_core.config.loading import json_schema, load, load_file
 from reco_core.config.models import (
@@ -54,6 +55,7 @@ __all__ = [
     "Rnn",
     "StringFeature",
     "TfrecordConfig",
+    "TimeGapFeature",
     "TrainingConfig",
     "Transformer",
     "VariantName",

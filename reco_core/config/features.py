@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -16,10 +16,11 @@ RESERVED_NAMES = frozenset({"history", "exclude_ids", "ids", "scores", "context"
 DEFAULT_FLAT_LENGTH = 32
 
 
+_NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
+
+
 class _Feature(Section):
-    name: str = Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64, description="Name of the model's input for this feature."
-    )
+    name: str = Field(pattern=_NAME, max_length=64, description="Name of the model's input for this feature.")
     column: str | None = Field(
         None, min_length=1, max_length=256, description="Column of the data that it is read from; null: as its name."
     )
@@ -86,8 +87,35 @@ class FloatFeature(_Feature):
         return self
 
 
-Feature = IntFeature | StringFeature | FloatFeature
+class TimeGapFeature(Section):
+    """The time between an interaction and the one before it, as one of a few buckets, each with an embedding.
+
+    It is made of the log's timestamps and known when an interaction happens, so that nothing of the label is in it.
+    """
+
+    type: Literal["time_gap"] = "time_gap"
+    name: str = Field(
+        "time_gap", pattern=_NAME, max_length=64, description="Name of the model's input for this feature."
+    )
+    buckets: int = Field(
+        16,
+        ge=2,
+        le=256,
+        description="Ranges of time to tell apart, about equally many gaps of the training data in each; fewer where "
+        "many gaps are equal.",
+    )
+    embedding_dim: int = Field(8, ge=1, le=512, description="Size of the embeddings.")
+
+    # As the other features have them: one value stands beside each interaction.
+    layout: ClassVar[Literal["aligned"]] = "aligned"
+    length: ClassVar[int] = 1
+    flat_length: ClassVar[int] = 1
+
+
+ColumnFeature = IntFeature | StringFeature | FloatFeature
+Feature = ColumnFeature | TimeGapFeature
 FeatureConfig = Annotated[Feature, Field(discriminator="type")]
+UserFeatureConfig = Annotated[ColumnFeature, Field(discriminator="type")]
 
 
 class ActivityGroup(Section):
@@ -105,7 +133,7 @@ class ActivityGroup(Section):
 class GlobalGroup(Section):
     """Features of the user, put side by side and encoded together."""
 
-    features: tuple[FeatureConfig, ...] = Field(min_length=1, max_length=32, description="At least one.")
+    features: tuple[UserFeatureConfig, ...] = Field(min_length=1, max_length=32, description="At least one.")
     encoder: EncoderConfig = Field(Bow(), description="Encodes the values; of use where features have several.")
 
     @model_validator(mode="after")

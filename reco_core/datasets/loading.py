@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -15,8 +16,13 @@ from reco_core.datasets.types import Interactions
 from reco_core.errors import DatasetUnreadable
 
 
-def load(source: Path, spec: DatasetSpec | None = None, limits: Limits | None = None) -> Interactions:
+def load(
+    source: Path, spec: DatasetSpec | None = None, limits: Limits | None = None, elsewhere: Sequence[Path] = ()
+) -> Interactions:
     """The interactions in a file, folder or zip.
+
+    Args:
+        elsewhere: tables that lie outside `source`; `spec` may name them by their whole path, and no other file there.
 
     Raises:
         DatasetInvalid: malformed rows (the error carries the whole report), columns or files that aren't there.
@@ -27,7 +33,7 @@ def load(source: Path, spec: DatasetSpec | None = None, limits: Limits | None = 
     """
     spec, limits = spec or DatasetSpec(), limits or Limits()
     try:
-        with sources.opened(source, limits) as files:
+        with sources.opened(source, limits, elsewhere) as files:
             format_, name = detect.choose(files, spec)
             return assemble(_read(files, name, format_, spec, limits), spec, limits)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -23,16 +23,18 @@ class Files:
     """The files of a source, a single folder around all of them left out of their names.
 
     `main` is the file that the user named; its siblings are seen only so that an item table can be found beside it.
+    `elsewhere` are files that lie outside and were allowed one by one, found under their whole path and never detected.
     """
 
     label: str
     names: tuple[str, ...]
     main: str | None
     _local: Callable[[str], Path]
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
         """Where `name` lies on this machine; a member of a zip is unpacked now."""
-        return self._local(name)
+        return self.elsewhere.get(name) or self._local(name)
 
     def named(self, name: str, pointer: str) -> str:
         """`name` itself if it is one of `names`.
@@ -41,7 +43,7 @@ class Files:
             DatasetInvalid: there is no such file.
         """
         wanted = str(PurePosixPath(name))
-        if wanted in self.names:
+        if wanted in self.names or wanted in self.elsewhere:
             return wanted
         close = get_close_matches(wanted, self.names, n=1)
         outside = PurePosixPath(wanted).is_absolute() or ".." in PurePosixPath(wanted).parts
@@ -56,16 +58,20 @@ class Files:
 
 
 @contextmanager
-def opened(source: Path, limits: Limits) -> Iterator[Files]:
+def opened(source: Path, limits: Limits, elsewhere: Sequence[Path] = ()) -> Iterator[Files]:
     """The files of `source`; what was unpacked is removed at the end.
+
+    Args:
+        elsewhere: further files that the spec may name, by their whole path.
 
     Raises:
         DatasetUnreadable: nothing is there, or it can't be read.
         ArchiveRejected: a zip that is unsafe to unpack.
     """
+    outside = {path.as_posix(): path for path in elsewhere}
     try:
         if source.is_dir():
-            yield _folder(source, limits)
+            yield replace(_folder(source, limits), elsewhere=outside)
             return
         with source.open("rb") as file:
             head = file.read(4)
@@ -74,13 +80,13 @@ def opened(source: Path, limits: Limits) -> Iterator[Files]:
             f"{source}: can't be read ({error.strerror}); give the path of a file, folder or zip"
         ) from None
     if head not in (_ZIP, _EMPTY_ZIP):
-        yield _single(source)
+        yield replace(_single(source), elsewhere=outside)
         return
     with tempfile.TemporaryDirectory(prefix="pocketrec-unzip-") as folder:
         archive = Archive(source, source.name, Path(folder), limits)
         try:
             names = _without_common_folder([name for name in archive.names if _is_content(name)])
-            yield Files(source.name, tuple(names), None, lambda name: archive.unpack(names[name]))
+            yield Files(source.name, tuple(names), None, lambda name: archive.unpack(names[name]), outside)
         finally:
             archive.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reco_core.evaluation.compare import Comparison, compare
 from reco_core.evaluation.evaluate import Evaluation, Metric
-from reco_core.examples import ExampleSet
+from reco_core.examples import ExampleSet, out_of_range
 
 _DIGITS = 6  # far below any interval, and above what the order of additions in a matrix product can move
 _COMPARED = ("recall@10", "ndcg@10")
@@ -53,7 +53,11 @@ def report(
         "comparison": {
             name: {key: _comparison(value) for key, value in found.items()} for name, found in compared.items()
         },
-        "warnings": [*_losses(test, others, compared), *_remarks(example_set, test)],
+        "warnings": [
+            *_losses(test, others, compared),
+            *_remarks(example_set, test),
+            *out_of_range(example_set.timelines.features),
+        ],
         "variants": dict(variants or {}),
         "training": dict(training or {}),
     }

@@ -168,8 +168,9 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         )
     features = {}
     for number, entry in enumerate(meta["features"]):
+        bounds = entry["fields"].get("bounds")
         features[entry["input"]] = FeatureTable(
-            **entry["fields"],
+            **{**entry["fields"], "bounds": None if bounds is None else tuple(bounds)},
             values=files.column(f"feature-{number}.values"),
             offsets=files.column_or_none(f"feature-{number}.offsets"),
             vocabulary=files.texts(f"feature-{number}.vocabulary") if entry["has_vocabulary"] else None,

@@ -10,10 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from reco_core.config import FeaturesConfig, FloatFeature, IntFeature
-from reco_core.config.features import Feature
+from reco_core.config import FeaturesConfig, FloatFeature, IntFeature, TimeGapFeature
+from reco_core.config.feature_columns import Scope, placed
+from reco_core.config.features import ColumnFeature
 from reco_core.datasets.types import Interactions
-from reco_core.examples.features import Scope, fault, find_column, is_without, missing_column, placed
+from reco_core.errors import ConfigInvalid, FieldError
+from reco_core.examples.features import fault, find_column, is_without, missing_column, require_times
+from reco_core.examples.time_gaps import bucket_of, fit_bounds, time_gaps
 from reco_core.examples.timelines import RawTimelines
 from reco_core.examples.types import FeatureTable
 
@@ -41,6 +44,10 @@ class Fitted(Protocol):
     def deviation(self) -> float:
         """As in `FeatureTable`."""
 
+    @property
+    def bounds(self) -> tuple[int, ...] | None:
+        """As in `FeatureTable`."""
+
 
 def encode(
     features: FeaturesConfig,
@@ -54,8 +61,9 @@ def encode(
 ) -> dict[str, FeatureTable]:
     """Every feature of a resolved config, by name.
 
-    Vocabularies, means and deviations come from the training interactions, of user features from the users who have
-    some, of item features from the whole item table (docs/decisions/0012-item-features-from-the-whole-table.md).
+    Vocabularies, means, deviations and bounds come from the training interactions, of user features from the users
+    who have some, of item features from the whole item table
+    (docs/decisions/0012-item-features-from-the-whole-table.md).
 
     Args:
         index: [item codes] item indices; 0 for items that the model doesn't know.
@@ -66,7 +74,7 @@ def encode(
 
     Raises:
         ConfigInvalid: a column of the wrong type or, where it is to be learned from, one that the data lack or
-            without a value.
+            without a value; likewise time gaps of a log without timestamps.
     """
     places = {
         "user": _users(raw, in_training),
@@ -76,6 +84,11 @@ def encode(
     tables = {}
     for feature, pointer, scopes in placed(features):
         known = None if fitted is None else fitted[feature.name]
+        if isinstance(feature, TimeGapFeature):
+            if known is None:
+                require_times(feature, interactions, pointer)
+            tables[feature.name] = _encode_gaps(feature, raw, in_training, known)
+            continue
         if known is not None and is_without(feature, interactions, scopes):
             scope = cast("Scope", known.scope)
             column = missing_column(feature, interactions, scope)
@@ -155,8 +168,20 @@ def _values(column: pl.Series, rows: _Rows, several: bool) -> _Values:
     return _Values(found.filter(pl.Series(lengths > 0)).explode(), np.repeat(rows.fit, lengths), lengths)
 
 
+def _encode_gaps(
+    feature: TimeGapFeature, raw: RawTimelines, in_training: NDArray[np.bool_], known: Fitted | None
+) -> FeatureTable:
+    times = np.zeros(len(raw.rows), np.int64) if raw.timestamps is None else raw.timestamps
+    gaps, there = time_gaps(times, raw.offsets)
+    bounds = fit_bounds(gaps[there & in_training], feature.buckets) if known is None else known.bounds or ()
+    buckets = bucket_of(gaps, bounds)
+    buckets[~there if raw.timestamps is not None else slice(None)] = 0
+    rows = len(bounds) + 2  # none, a bucket for each bound, and what is longer
+    return FeatureTable(feature.name, "interaction", buckets, None, feature.length, table_rows=rows, bounds=bounds)
+
+
 def _encode(
-    feature: Feature, scope: Scope, column: pl.Series, rows: _Rows, known: Fitted | None, pointer: str
+    feature: ColumnFeature, scope: Scope, column: pl.Series, rows: _Rows, known: Fitted | None, pointer: str
 ) -> FeatureTable:
     length = feature.length or 1
     flat = feature.layout == "flat"
@@ -173,6 +198,8 @@ def _encode(
             column = _without(column, 0)  # where values are indices themselves, 0 means missing
         values = _values(column, rows, several=flat or length > 1)
         inside = (values.flat >= 0) & (values.flat < size)
+        if known is None:
+            _require_inside(feature, values, size, pointer)
         codes = values.flat.set(~inside, size).fill_null(0).cast(pl.Int32)
         vocabulary, table_rows = None, size + 1
     else:
@@ -198,6 +225,20 @@ def _encode(
     )
 
 
+def _require_inside(feature: IntFeature, values: _Values, size: int, pointer: str) -> None:
+    """Raise ConfigInvalid where no value of the training data has an index of its own."""
+    seen = values.flat.filter(pl.Series(values.fit)).drop_nulls()
+    seen = seen.filter(seen != 0)
+    if len(seen) == 0 or ((seen > 0) & (seen < size)).any():
+        return
+    detail = (
+        f"all {len(seen):,} values of the feature {feature.name!r} in the training data, {seen.min()} to {seen.max()}, "
+        f"lie outside 0 to {size - 1}, so that nothing can be learned of them; raise vocabulary_size, or leave "
+        "vocabulary: false out"
+    )
+    raise ConfigInvalid(detail, [FieldError(f"{pointer}/vocabulary_size", "all_out_of_range", detail)])
+
+
 def _without(column: pl.Series, value: int | str) -> pl.Series:
     """`value` counts as missing."""
     if isinstance(column.dtype, pl.List):
@@ -209,7 +250,7 @@ def _texts(column: pl.Series) -> pl.Series:
     return column.cast(pl.List(pl.String) if isinstance(column.dtype, pl.List) else pl.String)
 
 
-def _vocabulary(feature: Feature, values: _Values, known: Fitted | None, pointer: str) -> pl.Series:
+def _vocabulary(feature: ColumnFeature, values: _Values, known: Fitted | None, pointer: str) -> pl.Series:
     """The values that have an index of their own, in its order: falling count, then value."""
     if known is not None:
         return pl.Series((known.vocabulary or ())[2:], dtype=pl.String).cast(values.flat.dtype)
@@ -240,7 +281,7 @@ def _standard(
     return np.where(finite, numbers, np.float32(mean)), mean, deviation
 
 
-def _no_values(feature: Feature, pointer: str) -> Exception:
+def _no_values(feature: ColumnFeature, pointer: str) -> Exception:
     return fault(
         pointer,
         "no_values",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,15 +17,23 @@ from reco_core.config import (
     GlobalGroup,
     IntFeature,
     StringFeature,
+    TimeGapFeature,
 )
-from reco_core.config.features import RESERVED_NAMES, Feature
+from reco_core.config.feature_columns import (
+    ACTIVITY_SCOPES,
+    Scope,
+    no_timestamps,
+    placed,
+    unknown_column,
+    wrong_type,
+)
+from reco_core.config.features import RESERVED_NAMES, ColumnFeature, Feature
+from reco_core.datasets.column_types import kind_of
 from reco_core.datasets.feature_columns import RATING, available, column
 from reco_core.datasets.types import Interactions
 from reco_core.errors import ConfigInvalid, FieldError
 
-Scope = Literal["item", "user", "interaction"]
 MOST_LIST_VALUES = 8  # of a list per interaction or user, where the config says nothing
-_ACTIVITY_SCOPES: tuple[Scope, ...] = ("interaction", "item")
 _MOST_FEATURES = 32  # of a group, as the config has it
 _Group = TypeVar("_Group", ActivityGroup, GlobalGroup)
 
@@ -44,7 +52,8 @@ def resolve(
         learnable: which rows of a scope's columns may be learned from, if not all; `automatic` judges by these.
 
     Raises:
-        ConfigInvalid: a column that the data lack, one of the wrong type, or one without a value.
+        ConfigInvalid: a column that the data lack, one of the wrong type, or one without a value; time gaps of a log
+            without timestamps.
     """
     if features.automatic:
         features = _automatic(interactions, item_attribute, learnable or {})
@@ -52,11 +61,11 @@ def resolve(
         return features
     return FeaturesConfig(
         history=tuple(
-            _with_lengths(features.history, interactions, _ACTIVITY_SCOPES, "/features/history", together=False)
+            _with_lengths(features.history, interactions, ACTIVITY_SCOPES, "/features/history", together=False)
         ),
         activity_groups=tuple(
             ActivityGroup(
-                features=tuple(_with_lengths(group.features, interactions, _ACTIVITY_SCOPES, pointer, together=False)),
+                features=tuple(_with_lengths(group.features, interactions, ACTIVITY_SCOPES, pointer, together=False)),
                 encoder=group.encoder,
             )
             for group, pointer in _groups(features.activity_groups, "activity_groups")
@@ -71,20 +80,8 @@ def resolve(
     )
 
 
-def placed(features: FeaturesConfig) -> Iterator[tuple[Feature, str, tuple[Scope, ...]]]:
-    """Each feature with its JSON pointer and the scopes that its column is looked up in, in this order."""
-    for number, feature in enumerate(features.history):
-        yield feature, f"/features/history/{number}", _ACTIVITY_SCOPES
-    for group, pointer in _groups(features.activity_groups, "activity_groups"):
-        for number, feature in enumerate(group.features):
-            yield feature, f"{pointer}/{number}", _ACTIVITY_SCOPES
-    for user, pointer in _groups(features.global_groups, "global_groups"):
-        for number, feature in enumerate(user.features):
-            yield feature, f"{pointer}/{number}", ("user",)
-
-
 def find_column(
-    feature: Feature, interactions: Interactions, scopes: Sequence[Scope], pointer: str
+    feature: ColumnFeature, interactions: Interactions, scopes: Sequence[Scope], pointer: str
 ) -> tuple[Scope, pl.Series]:
     """The feature's column and where it stands.
 
@@ -95,14 +92,15 @@ def find_column(
     for scope in scopes:
         found = column(interactions, scope, name)
         if found is not None:
-            _require_type(feature, found, pointer)
+            wrong = wrong_type(feature, pointer, kind_of(found))
+            if wrong is not None:
+                raise ConfigInvalid(wrong.detail, [wrong])
             if found.null_count() == len(found):
                 raise fault(pointer, "no_values", f"the column {name!r} holds no value; leave the feature out")
             return scope, found
     there = available(interactions)
-    where = {"interaction": "the log", "item": "the item table", "user": "the user table"}
-    known = "; ".join(f"{where[scope]} has {', '.join(there[scope]) or 'no further column'}" for scope in scopes)
-    raise fault(pointer, "unknown_column", f"no column {name!r} to read the feature {feature.name!r} from: {known}")
+    unknown = unknown_column(feature, pointer, {scope: there[scope] for scope in scopes})
+    raise ConfigInvalid(unknown.detail, [unknown])
 
 
 def without_values(features: FeaturesConfig, interactions: Interactions) -> tuple[str, ...]:
@@ -112,12 +110,21 @@ def without_values(features: FeaturesConfig, interactions: Interactions) -> tupl
 
 def is_without(feature: Feature, interactions: Interactions, scopes: Sequence[Scope]) -> bool:
     """Whether the data say nothing of the feature."""
+    if isinstance(feature, TimeGapFeature):
+        return interactions.timestamps is None
     every = (column(interactions, scope, feature.source_column) for scope in scopes)
     found = next((one for one in every if one is not None), None)
     return found is None or found.null_count() == len(found)
 
 
-def missing_column(feature: Feature, interactions: Interactions, scope: str) -> pl.Series:
+def require_times(feature: TimeGapFeature, interactions: Interactions, pointer: str) -> None:
+    """Raise ConfigInvalid where the log only gives the order."""
+    if interactions.timestamps is None:
+        missing = no_timestamps(feature, pointer)
+        raise ConfigInvalid(missing.detail, [missing])
+
+
+def missing_column(feature: ColumnFeature, interactions: Interactions, scope: str) -> pl.Series:
     """A column of the scope without a value, of a type that the feature can have."""
     rows = {
         "item": len(interactions.item_ids),
@@ -138,23 +145,6 @@ def _groups(groups: Sequence[_Group], kind: str) -> Iterator[tuple[_Group, str]]
         yield group, f"/features/{kind}/{number}/features"
 
 
-def _require_type(feature: Feature, found: pl.Series, pointer: str) -> None:
-    listed = isinstance(found.dtype, pl.List)
-    inner = found.dtype.inner if isinstance(found.dtype, pl.List) else found.dtype
-    holds = "whole numbers" if inner == pl.Int64 else "fractions" if inner == pl.Float64 else "text"
-    fits = {
-        "int": inner == pl.Int64,
-        "string": inner in (pl.String, pl.Int64),
-        "float": inner in (pl.Int64, pl.Float64) and not listed,
-    }
-    if not fits[feature.type]:
-        holds = f"lists of {holds}" if listed else holds
-        able = ", ".join(name for name, fit in fits.items() if fit)
-        remedy = f"type {able} can read it" if able else "no feature can read it"
-        detail = f"the feature {feature.name!r} is {feature.type}, but its column holds {holds}; {remedy}"
-        raise fault(pointer, "wrong_column_type", detail)
-
-
 def _with_lengths(
     features: Sequence[Feature],
     interactions: Interactions,
@@ -166,12 +156,19 @@ def _with_lengths(
     """The features with `column` and `length` filled in; `together`: lists of one group share the longest's length."""
     lengths: list[int] = []
     for number, feature in enumerate(features):
+        if isinstance(feature, TimeGapFeature):
+            require_times(feature, interactions, f"{pointer}/{number}")
+            lengths.append(feature.length)
+            continue
         _, found = find_column(feature, interactions, scopes, f"{pointer}/{number}")
         lengths.append(feature.flat_length if feature.layout == "flat" else feature.length or _longest(found))
     longest = max(lengths, default=1)
     given = [feature.length for feature in features if feature.length not in (None, 1)]
     shared = given[0] if given else longest
     for feature, length in zip(features, lengths, strict=True):
+        if isinstance(feature, TimeGapFeature):
+            yield feature
+            continue
         own = shared if together and length > 1 else length
         yield feature.model_copy(update={"column": feature.source_column, "length": own})
 

@@ -58,6 +58,7 @@ class FeatureTable:
     (by its position in `Timelines.items`), as `scope` says; row r's values are `values[offsets[r]:offsets[r + 1]]`.
     Of INT and STRING features the values are indices: 0 is padding or missing, `vocabulary[1]` is out of vocabulary.
     INT without vocabulary: index = value, and `table_rows - 1` is out of vocabulary; a value of 0 counts as missing.
+    Time gaps: index = bucket from 1, as `bounds` has them; before the first interaction of a timeline there is none.
     """
 
     name: str
@@ -70,6 +71,7 @@ class FeatureTable:
     mean: float = 0.0  # FLOAT only: (value - mean) / deviation is what the model computes with
     deviation: float = 1.0
     layout: Literal["aligned", "flat"] = "aligned"
+    bounds: tuple[int, ...] | None = None  # time gaps only: upper bounds of all buckets but the last
 
     @property
     def is_float(self) -> bool:
@@ -78,7 +80,9 @@ class FeatureTable:
 
     @property
     def oov(self) -> int:
-        """The row of the embedding table for values that are not in the vocabulary."""
+        """The row of the embedding table for values that are not in the vocabulary; of time gaps that of no value."""
+        if self.bounds is not None:
+            return 0
         return 1 if self.vocabulary is not None else self.table_rows - 1
 
     @property

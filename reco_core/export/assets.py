@@ -23,6 +23,7 @@ from reco_core.errors import ConfigInvalid, FieldError
 from reco_core.examples import FeatureTable, Vocabulary
 from reco_core.examples.feature_tables import OOV, UNKNOWN
 from reco_core.examples.tfrecord import vocabularies
+from reco_core.examples.words import one_line
 from reco_core.item_numbers import ItemNumbers
 from reco_core.tensor_forms import GENRES, MOVIES, SERVING_DEFAULT, TOP_IDS, TOP_SCORES, ReferenceForm
 
@@ -84,7 +85,7 @@ def app_items(config: JobConfig, vocabulary: Vocabulary, features: Mapping[str, 
     same = attribute is not None and attribute.name == feature.source_column
     genres = _genres(table, words, vocabulary, _attribute_values(vocabulary) if same else None)
     lines = tuple(vocabularies.genre_vocabulary(genres))
-    known = {_one_line(word): index for index, word in enumerate(words) if index > 1}
+    known = {one_line(word): index for index, word in enumerate(words) if index > 1}
     indices = [0, *(known.get(line, table.oov) for line in lines[1:])]
     without = [word for index, word in enumerate(words) if index > 1 and index not in indices]
     if without or UNKNOWN in lines[1:]:
@@ -188,7 +189,7 @@ def _attribute_values(vocabulary: Vocabulary) -> tuple[tuple[str, ...], ...]:
     attribute = vocabulary.attribute
     if attribute is None:
         return ((),) * (vocabulary.size + 1)
-    return _rows([_one_line(value) for value in attribute.values], attribute.indices, attribute.offsets)
+    return _rows([one_line(value) for value in attribute.values], attribute.indices, attribute.offsets)
 
 
 def _genres(
@@ -199,8 +200,8 @@ def _genres(
     Where that doesn't say, they are `<oov>`: the app must pass something for each, since the model was trained so.
     """
     offsets = np.arange(vocabulary.size + 2) if table.offsets is None else table.offsets
-    rows = _rows([_one_line(word) for word in words], table.values, offsets)
-    known = {*map(_one_line, words), UNKNOWN}
+    rows = _rows([one_line(word) for word in words], table.values, offsets)
+    known = {*map(one_line, words), UNKNOWN}
     found = []
     for index, row in enumerate(rows):
         others = iter(() if attribute is None else [genre for genre in attribute[index] if genre not in known])
@@ -212,10 +213,6 @@ def _rows(words: Sequence[str], indices: NDArray[Any], offsets: NDArray[np.int64
     bounds = offsets.tolist()
     flat = [words[index] for index in indices.tolist()]
     return tuple(tuple(flat[begin:end]) for begin, end in pairwise(bounds))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _write(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ def bundled(tensorflow_runtime, featured, make_groups, make_config, tmp_path_fac
     return folder / "bundle", config
 
 
-def test_each_feature_is_an_input_that_the_manifest_describes(bundled):
+def test_each_feature_is_an_input_that_the_manifest_describes(bundled, featured):
     folder, _ = bundled
     manifest = read(folder, "manifest.json")
     inputs = manifest["signatures"]["recommend"]["inputs"]
@@ -45,6 +45,7 @@ def test_each_feature_is_an_input_that_the_manifest_describes(bundled):
         "history": ("int32", [1, 6]),
         "rating": ("float32", [1, 6]),
         "year": ("int32", [1, 6]),
+        "time_gap": ("int32", [1, 6]),
         "genres": ("int32", [1, 9]),
         "hour": ("int32", [1, 6]),
         "price": ("float32", [1, 6]),
@@ -64,6 +65,8 @@ def test_each_feature_is_an_input_that_the_manifest_describes(bundled):
         1,
     )
     assert (inputs["hour"]["kind"], inputs["hour"]["values"]) == ("int", 20)
+    gaps = generate(bundled[1], featured).timelines.features["time_gap"]
+    assert (inputs["time_gap"]["kind"], tuple(inputs["time_gap"]["upper_bounds"])) == ("time_gap", gaps.bounds)
     assert inputs["price"]["kind"] == "float"
     assert inputs["price"]["fill"] == inputs["price"]["mean"]
     # what was left open is filled in
@@ -147,6 +150,7 @@ def test_a_request_in_words_gets_what_the_model_says(bundled, featured):
         "age": str(about["age"]),
         "likes": ",".join(about["likes"]),
         "income": repr(about["income"]),
+        "time_gap": ",".join(["", *map(str, np.diff(featured.timestamps[order]))]),
     }
     history = [vocabulary.item_ids[item] for item in inputs["history"][0] if item]
     answer = recommend(folder, history, 5, told)["recommendations"]
@@ -156,6 +160,9 @@ def test_a_request_in_words_gets_what_the_model_says(bundled, featured):
     assert np.allclose([item["score"] for item in answer], scores[:5], atol=1e-3)
     plain = recommend(folder, history, 5)["recommendations"]  # what isn't told is missing
     assert [item["score"] for item in plain] != [item["score"] for item in answer]
+    (warning,) = recommend(folder, history, 5, {"age": "19"})["warnings"]
+    assert warning.startswith("age=19: the model doesn't know this value, and it counts as unknown; the nearest")
+    assert "20" in warning
     with pytest.raises(ConfigInvalid, match="no feature 'mood'"):
         recommend(folder, history, 5, {"mood": "good"})
 

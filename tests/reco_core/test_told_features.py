@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from reco_core.bundled_features import BundledFeature
 from reco_core.errors import ConfigInvalid
-from reco_core.told_features import feature_values
+from reco_core.told_features import feature_values, unknown_values
 
 WORDS = ("<pad>", "<oov>", "Drama", "War", "Film Noir")
 
@@ -70,6 +72,25 @@ def test_what_does_not_fit_is_named(told, message):
         values(one("rating", "float", "interaction"), **told)
     (name,) = told
     assert caught.value.errors[0].pointer == f"/features/{name}"
+
+
+def test_values_that_the_model_does_not_know_are_named_with_the_nearest_it_knows():
+    def said(feature: BundledFeature, text: str) -> list[str]:
+        return [
+            line.replace("the model doesn't know this value, and it counts as unknown; ", "")
+            for line in unknown_values({feature.name: feature}, {feature.name: text})
+        ]
+
+    taste = one("taste", "category", "user", length=3)
+    assert said(taste, "War, film  Noir,War|,") == ["taste=film Noir: the nearest that it knows: Film Noir"]
+    assert said(taste, "abc") == ["taste=abc: the nearest that it knows: Drama, War, Film Noir"]
+    years = replace(one("year", "category", "user"), vocabulary=("<pad>", "<oov>", "1950", "1994", "2001", "1999"))
+    assert said(years, "1995") == ["year=1995: the nearest that it knows: 1994, 1999, 2001"]
+    assert said(one("age", "int", "user"), "40,39,-1,40") == [
+        "age=40: it knows 0 to 39",
+        "age=-1: it knows 0 to 39",
+    ]
+    assert said(one("rating", "float", "interaction"), "1e9,") == []
 
 
 def test_a_model_without_features_says_so():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reco_core.config.encoders import Cnn, EncoderConfig, Rnn
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.features import ActivityGroup, Feature, FloatFeature, GlobalGroup
+from reco_core.config.features import ActivityGroup, Feature, FloatFeature, GlobalGroup, TimeGapFeature
 from reco_core.config.models import JobConfig
 
 GUESSED_ROWS = 100  # of a feature's vocabulary, where nobody has counted it
@@ -50,7 +50,8 @@ def feature_tables(config: JobConfig, work: Workload) -> Iterator[Matrix]:
     """The embeddings of features."""
     for feature in config.features.every():
         if not isinstance(feature, FloatFeature):
-            yield Matrix(work.feature_rows.get(feature.name, GUESSED_ROWS), feature.embedding_dim, 0)
+            guess = feature.buckets + 1 if isinstance(feature, TimeGapFeature) else GUESSED_ROWS
+            yield Matrix(work.feature_rows.get(feature.name, guess), feature.embedding_dim, 0)
 
 
 def feature_groups(config: JobConfig) -> list[ActivityGroup | GlobalGroup]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reco_core.examples.tfrecord.tables import PAD_ID, UNKNOWN, ItemFacts, year_of
+from reco_core.examples.words import one_line
 
 MOVIES = "movie_vocab.json"
 SORTED_MOVIES = "sorted_movie_vocab.json"
@@ -73,6 +74,6 @@ def _write_json(path: Path, entries: list[Any]) -> int:
 
 def _write_lines(path: Path, lines: Iterable[str]) -> int:
     # a line per entry, whatever a genre of a strange table holds
-    entries = [" ".join(line.split()) for line in lines]
+    entries = [one_line(line) for line in lines]
     path.write_text("".join(f"{entry}\n" for entry in entries), encoding="utf-8", newline="\n")
     return len(entries)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reco_core.bundled_features import one_line
 from reco_core.examples import FeatureTable, Vocabulary
+from reco_core.examples.words import one_line
 from reco_core.export.metadata.texts import AssociatedFile, FileKind, ModelText, SignatureText, TensorText
 from reco_core.export.serving import EMPTY_SCORE, ServingShape
 
@@ -101,6 +101,10 @@ def _feature(table: FeatureTable, shape: ServingShape) -> TensorText:
     if table.is_float:
         return TensorText(f"{table.name} {whose}; {table.fill:g} where there is none.", (_BATCH, *dimensions))
     bounds = (0, table.table_rows - 1)
+    if table.bounds is not None:
+        what = f"{table.name} {whose}: bucket, from 1, of the time since the interaction before; 0 before the first."
+        until = ", ".join(map(str, table.bounds)) or "none"
+        return TensorText(f"{what} Upper bounds: {until}.", (_BATCH, *dimensions), bounds=bounds)
     if table.vocabulary is None:
         what = f"{table.name} {whose}: 0 where there is none, {table.oov} for values from there on."
         return TensorText(what, (_BATCH, *dimensions), bounds=bounds)

@@ -112,6 +112,19 @@ def test_attempts(run: Any, failed: str) -> None:
     assert len(json.loads(run("attempts", failed, "--json").stdout)) == 2
 
 
+@pytest.mark.parametrize("code", ["diverged", "dataset_too_small"])
+def test_watching_a_job_that_fails_ends_with_1_whatever_its_error(service: Any, run: Any, code: str) -> None:
+    job_id = service.job().json()["id"]
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        jobs.fail(session, claim, {"code": code, "message": "why it failed", "errors": []})
+    watched = run("watch", job_id)
+    assert (watched.exit_code, "why it failed" in watched.stderr) == (1, True)
+    assert json.loads(run("watch", job_id, "--json").stdout)["error"]["code"] == code
+    assert run("watch", "job_0").exit_code == 2
+    assert "1 it failed or was cancelled" in " ".join(run("watch", "--help").stdout.split())
+
+
 BASE = ["--base", "films/1"]
 
 

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from app.cli import output
 from app.cli.errors import CommandFailed, Status
 from app.cli.main import app
-from app.cli.originals import split
+from app.cli.originals import convert, split
 from reco_core.config import load, load_file
 from tests.reco_core.config.original.samples import IDS_ONLY, INPUT_CONFIG, SAMPLE_CONFIG
 
@@ -92,6 +93,22 @@ def test_files_that_cannot_be_read(content: bytes | None, said: str, tmp_path: P
     done = runner.invoke(app, ["config", "convert", str(file)])
     assert done.exit_code == Status.BAD_INPUT
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_changes_are_shown_without_breaking_words(
+    input_config: str, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    output.error_console.cache_clear()  # a console keeps the width it was made with
+    words = [input_config, "--conv_num_filter_ratios", "2,4"]
+    done = runner.invoke(app, ["config", "convert", *words])
+    output.error_console.cache_clear()
+    shown = done.stderr.split()
+    for change in convert(*split(words)).changes:
+        assert set(f"{change.field}: {change.original} {change.ours or ''} {change.why}".split()) <= set(shown)
+    assert max(len(line) for line in done.stderr.splitlines()) <= columns
+    assert ("┏" in done.stderr) == (columns == 160)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from app.cli.errors import CommandFailed, Status
 from app.cli.main import app
-from app.cli.specs import config_document, dataset_spec
+from app.cli.options import BadRows
+from app.cli.specs import config_document, dataset_spec, spec_options
 from reco_core.datasets import load
 from reco_core.datasets.spec import DatasetSpec
 from reco_core.errors import ConfigInvalid, DatasetInvalid
@@ -33,8 +34,11 @@ def test_tables_are_named_as_seen_from_the_log(tmp_path: Path) -> None:
     for table in (items, users):
         table.write_text("id\n1\n")
     spec = {"items": {"path": "items.csv"}, "users": {"path": "tables/users.csv"}}
-    assert dataset_spec(None, None, items, folder / "log.csv", users) == spec
     assert dataset_spec(None, None, items, folder, users) == spec
+    # beside a single file only its own folder is looked at
+    spec["users"]["path"] = users.as_posix()
+    assert dataset_spec(None, None, items, folder / "log.csv", users) == spec
+    assert spec_options(spec)[2:] == ["--table", users.as_posix()]
     assert dataset_spec(None, None, users=users) == {}
 
 
@@ -65,15 +69,31 @@ def test_every_command_that_reads_a_log_takes_its_tables(command: str, option: s
     assert option in CliRunner(env={"COLUMNS": "200"}).invoke(app, [command, "--help"]).output
 
 
-def test_a_table_elsewhere_is_refused_with_the_place_where_it_must_lie(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_elsewhere_is_read_where_the_command_allows_it_and_by_nobody_else(tmp_path: Path, packed: bool) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "users.csv").write_text("user,age\na,30\n")
+    users = tmp_path / "people.csv"
+    users.write_text("user,age\na,30\nb,41\n")
     log = tmp_path / "data" / "log.csv"
     log.write_text("user,item,rating,timestamp\na,x,1,1\na,y,2,2\nb,y,1,3\n")
-    spec = DatasetSpec.model_validate(dataset_spec(None, None, None, log, tmp_path / "users.csv"))
+    if packed:
+        with zipfile.ZipFile(users.with_name("log.zip"), "w") as archive:
+            archive.write(log, "log.csv")
+        log = users.with_name("log.zip")  # beside it, and not in it
+    options = dataset_spec(None, None, None, log, users)
+    assert spec_options(options)[2:] == ["--table", str(users)]
+    spec = DatasetSpec.model_validate(options)
+    found = load(log, spec, elsewhere=[users])
+    assert dict(zip(found.user_ids, found.user_features["age"], strict=True)) == {"a": 30, "b": 41}
     with pytest.raises(DatasetInvalid, match="must lie in the folder or zip of the log") as caught:
         load(log, spec)
     assert caught.value.errors[0].pointer == "/users/path"
+
+
+def test_bad_rows_are_skipped_on_request() -> None:
+    assert dataset_spec(None, None, on_bad_rows=BadRows.SKIP) == {"on_bad_rows": "skip"}
+    for command in (["train"], ["examples"], ["export"], ["evaluate"], ["dataset", "upload"], ["dataset", "create"]):
+        assert "--on-bad-rows" in CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command, "--help"]).output
 
 
 def test_further_columns_are_given_one_by_one() -> None:

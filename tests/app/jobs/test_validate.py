@@ -49,6 +49,51 @@ LARGE = {
 }
 
 
+COLUMNS: dict[str, Any] = {
+    "mapping": {"user": "u", "item": "i", "timestamp": None, "rating": "stars"},
+    "feature_columns": {
+        "interaction": [{"name": "rating", "kind": "number"}],
+        "item": [{"name": "year", "kind": "integer"}, {"name": "genres", "kind": "text_list"}],
+        "user": [{"name": "gender", "kind": "text"}],
+    },
+}
+
+
+@pytest.mark.parametrize("verb", [":validate", ""])
+def test_features_are_held_against_the_columns_of_the_dataset(service: Any, verb: str) -> None:
+    dataset = service.validated(report=REPORT | COLUMNS)
+    year, gender = {"type": "int", "name": "year"}, {"type": "string", "name": "sex", "column": "gender"}
+    good = {"history": [year, {"type": "float", "name": "rating"}], "global_groups": [{"features": [gender]}]}
+
+    def ask(features: dict[str, Any], id_: str = dataset.id) -> Any:
+        return service.client.post(f"/v1/jobs{verb}", json={"dataset_id": id_, "config": {"features": features}})
+
+    assert ask(good).status_code in (200, 202)
+    bad = {
+        "history": [{**year, "name": "yaer"}, {"type": "time_gap"}],
+        "activity_groups": [{"features": [{"type": "float", "name": "genres"}]}],
+        "global_groups": [{"features": [{**gender, "type": "int"}, year]}],
+    }
+    answer = ask(bad)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+    found = {fault["pointer"].removeprefix("/config/features/"): fault for fault in answer.json()["errors"]}
+    assert {place: fault["code"] for place, fault in found.items()} == {
+        "history/0/column": "unknown_column",
+        "history/1": "no_timestamps",
+        "activity_groups/0/features/0/column": "wrong_column_type",
+        "global_groups/0/features/0/column": "wrong_column_type",
+        "global_groups/0/features/1/column": "unknown_column",  # items have a year, users don't
+    }
+    assert (
+        "did you mean 'year'? the log has rating; the item table has year, genres"
+        in found["history/0/column"]["detail"]
+    )
+    assert "its column holds lists of text; type string can read it" in str(found)
+    assert "mapping.timestamp" in found["history/1"]["detail"]
+    # reports from before columns were listed say nothing against it
+    assert ask(bad, service.validated(report=REPORT).id).status_code in (200, 202)
+
+
 def no_jobs(service: Any) -> bool:
     return service.client.get("/v1/jobs?type=train").json()["data"] == []
 

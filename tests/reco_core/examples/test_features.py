@@ -15,7 +15,7 @@ from reco_core.config import FeaturesConfig, load
 from reco_core.datasets import DatasetSpec
 from reco_core.datasets.types import Interactions, ItemTable
 from reco_core.errors import ConfigInvalid
-from reco_core.examples import ExampleSet, FeatureTable, feature_windows, generate, resolve
+from reco_core.examples import ExampleSet, FeatureTable, feature_windows, generate, out_of_range, resolve
 from reco_core.examples.feature_tables import encode
 from reco_core.examples.timelines import build_timelines
 
@@ -90,6 +90,24 @@ def test_numbers_without_a_vocabulary_are_their_own_index(log):
     assert (table.vocabulary, table.table_rows, table.oov) == (None, 6, 5)
     assert table.values.tolist() == [0, 2, 4, 5, 5] * 2  # 6 and 8 are outside
     assert table.scope == "interaction"
+
+
+def test_numbers_that_mostly_lie_outside_are_warned_of_and_refused_where_all_do(log):
+    def history(size: int) -> dict[str, Any]:
+        return {"history": [{"type": "int", "name": "hour", "vocabulary": False, "vocabulary_size": size}]}
+
+    # hours 0 2 4 6 8, twice; of training 0 2 4
+    (said,) = out_of_range(made_of(log, history(3)).timelines.features)
+    assert said.startswith("6 of 8 values of the feature hour lie outside 0 to 2 and are all the same to the model;")
+    assert out_of_range(made_of(log, history(9)).timelines.features) == []
+    assert out_of_range(made_of(log, {"history": [{"type": "int", "name": "hour"}]}).timelines.features) == []
+    with pytest.raises(
+        ConfigInvalid, match=r"all 4 values .* in the training data, 2 to 4, lie outside 0 to 1"
+    ) as caught:
+        made_of(log, history(2))
+    (fault,) = caught.value.errors
+    assert (fault.pointer, fault.code) == ("/features/history/0/vocabulary_size", "all_out_of_range")
+    assert "raise vocabulary_size, or leave vocabulary: false out" in fault.detail
 
 
 def test_vocabularies_know_only_what_may_be_learned_from(log):

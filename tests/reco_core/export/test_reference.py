@@ -11,6 +11,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from benchmarks import android_client
 from benchmarks.android_client import AndroidClient
 from reco_core.errors import ConfigInvalid
 from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
@@ -357,6 +358,15 @@ def test_the_client_is_as_strict_as_the_app(tmp_path: Path, config, said):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=said):
         AndroidClient(tmp_path)
+    with pytest.raises(SystemExit, match="doesn't hold an app's assets"):
+        android_client.main([str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"FileNotFoundError.*; give the folder of a bundle"):
+        android_client.main([str(tmp_path / "nothing")])
+
+
+def test_the_client_says_which_movie_it_does_not_know(app):
+    with pytest.raises(SystemExit, match=r"no movie has the id 'abc'"):
+        android_client.main([str(app[4]), "--select", "abc"])
 
 
 def test_the_client_refuses_arrays_of_another_shape(app):

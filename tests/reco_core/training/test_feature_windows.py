@@ -20,7 +20,7 @@ def test_both_ways_to_the_windows_agree(tensorflow_runtime, featured, make_group
     train = example_set.train
     expected = HistoryBatch(example_set.timelines, train.users[rows], train.labels[rows]).inputs(length)
     assert list(found) == list(expected)
-    assert len(found) == 11
+    assert len(found) == 12
     for name, values in expected.items():
         assert np.array_equal(found[name], values), name
         assert np.asarray(found[name]).dtype == values.dtype
