@@ -6,12 +6,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from app.client.errors import ApiError, Unreachable
 from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
+from chaos.parts import points
 from chaos.stack import Process, Stack
 
 SECONDS_BETWEEN = (0.3, 1.5)
+HOUR = 3600.0
 SEEDS = 5  # of jobs: each must give the bytes of its undisturbed run
 
 
@@ -20,7 +23,10 @@ class _Fire:
         self._run = run
         self._stack = stack
         self._random = run.random
-        self._options = {"work_seconds": 0.6}
+        self._clock_file = stack.folder / "clock"
+        self._clock_file.write_text("0")
+        self.clock = {points.CLOCK_FILE: str(self._clock_file)} if stack.postgres is None else {}
+        self._options: dict[str, Any] = {"work_seconds": 0.6, **self.clock}
         self.done: Counter[str] = Counter()
         self._frozen: list[tuple[float, Process]] = []
 
@@ -34,7 +40,10 @@ class _Fire:
             "kill_api": self._kill_the_api,
             "wipe_broker": self._stack.wipe_broker,
         }
-        if self._stack.postgres is not None:
+        if self._stack.postgres is None:
+            # Leases go by the clock of the machine there, which somebody may set.
+            found["set_the_clock"] = self._set_the_clock
+        else:
             found["restart_database"] = lambda: self._stack.postgres.restart(self._random.uniform(0, 1))  # type: ignore[union-attr]
         return found
 
@@ -54,9 +63,9 @@ class _Fire:
             if not worker.alive:
                 self._stack.replace_worker(worker, **self._options)
 
-    def start(self, **more: str) -> None:
+    def start(self, **more: Any) -> None:
         """One more worker."""
-        self._stack.start_worker(**self._options, **more)  # type: ignore[arg-type]
+        self._stack.start_worker(**self._options, **more)
 
     def _awake(self) -> list[Process]:
         asleep = [worker for _, worker in self._frozen]
@@ -81,7 +90,13 @@ class _Fire:
     def _kill_the_api(self) -> None:
         if self._stack.api is not None:
             self._stack.api.kill()
-        self._stack.start_api()
+        self._stack.start_api(**self.clock)
+
+    def _set_the_clock(self) -> None:
+        """An hour forward. Back, the jobs of dead workers would wait for an hour more; see docs/reliability.md."""
+        part = self._clock_file.with_suffix(".part")
+        part.write_text(str(float(self._clock_file.read_text()) + HOUR))
+        part.replace(self._clock_file)
 
 
 def fire(run: Run) -> Result:
@@ -89,12 +104,15 @@ def fire(run: Run) -> Result:
     # Attempts are lost all the time: what is looked at is what becomes of the jobs, not when they are given up.
     with run.service(slots=2, max_attempts_without_progress=20) as stack:
         fire = _Fire(run, stack)
+        if stack.api is not None:
+            stack.api.kill()
+        stack.start_api(**fire.clock)
         fire.start()
         dataset = stack.dataset()
         calm = [_post(stack, dataset, seed, f"calm-{seed}") for seed in range(SEEDS)]
         reference = [model_sum(job) for job in wait_for_all(stack, calm, 120)]
         # SQLite's leases go by the clock of the machine, which all its processes share.
-        fire.start(**({"CHAOS_CLOCK_SECONDS": "3600"} if stack.postgres is not None else {}))
+        fire.start(**({points.CLOCK_SECONDS: str(HOUR)} if stack.postgres is not None else {}))
         ids: list[str] = []
         to_cancel: set[str] = set()
         next_fault = time.monotonic()

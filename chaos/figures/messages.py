@@ -83,20 +83,20 @@ def killed_before_publish(run: Run) -> Result:
         stack.start_worker(work_seconds=0.05)
         dataset = stack.dataset()
         armed = stack.folder / "die-before-publish"
+        deadly = {points.DIE_BEFORE_PUBLISH: str(armed)}
+        assert stack.api is not None
+        stack.api.kill()
+        api = stack.start_api(**deadly)
         ids: list[str] = []
         for number in range(run.n):
-            if stack.api is not None:
-                stack.api.kill()
-            stack.start_api(**{points.DIE_BEFORE_PUBLISH: str(armed)})
             armed.touch()
             body = {"type": "train", "dataset_id": dataset, "preset": "bow", "config": {"seed": number}, "model": "m"}
             key = {"Idempotency-Key": str(uuid.UUID(int=run.random.getrandbits(128)))}
             with suppress(Unreachable):
                 stack.client.transport.request("POST", "/v1/jobs", json=body, headers=key)
                 run.violations.append("the API answered, and should have died")
-            if stack.api is not None:
-                stack.api.close()
-            stack.start_api()
+            api.close()
+            api = stack.start_api(**deadly)
             ids.append(stack.client.transport.request("POST", "/v1/jobs", json=body, headers=key).json()["id"])
         jobs = wait_for_all(stack, list(dict.fromkeys(ids)), 60 + run.n)
         with_key = len(stack.client.jobs(limit=1000))

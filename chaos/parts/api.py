@@ -20,5 +20,6 @@ def _die_before_publish() -> None:
 
 
 if __name__ == "__main__":
+    points.shift_the_clock()
     _die_before_publish()
     main()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chaos.parts import points, trainer
 from registry.broker_transports import RedisTransport
-from registry.database import Database
 from worker import __main__ as worker_main
 from worker.runtime import Runtime
 
 
 def main() -> int:
     """Run a worker as `python -m worker` does. Returns its exit status."""
-    _shift_the_clock(float(os.environ.get(points.CLOCK_SECONDS, "0")))
+    points.shift_the_clock()
     if os.environ.get(points.TRAINER) == "light":
         _replace_the_trainer()
     _die_after_brpop()
@@ -33,22 +30,6 @@ def _replace_the_trainer() -> None:
         return runtime
 
     Runtime.open = classmethod(opened)  # type: ignore[assignment,method-assign]
-
-
-def _shift_the_clock(seconds: float) -> None:
-    """What a wrong clock changes: ids and ages of files everywhere, and on SQLite the time that leases go by."""
-    if not seconds:
-        return
-    true_time, true_ns, make = time.time, time.time_ns, Database.__init__
-    time.time = lambda: true_time() + seconds
-    time.time_ns = lambda: true_ns() + int(seconds * 1e9)
-
-    def shifted(self: Database, url: Any) -> None:
-        make(self, url)
-        if self.dialect == "sqlite":
-            self._clock = lambda: datetime.now(UTC) + timedelta(seconds=seconds)
-
-    Database.__init__ = shifted  # type: ignore[assignment,method-assign]
 
 
 def _die_after_brpop() -> None:
