@@ -66,8 +66,8 @@ def create_app(
     check_binding(settings, key)
     if not structlog.is_configured():
         logs.configure(settings.log_level, settings.log_format)
-    database = database or Database(settings.database_url)
     blobs = blobs or BlobStore(settings.blob_url)
+    database = database or Database(settings.database_url, blobs=blobs)
     wired = Services(
         settings=settings,
         database=database,

@@ -12,9 +12,9 @@ import shutil
 import stat
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -23,16 +23,17 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from registry.errors import BlobCorrupt, BlobMissing
-from registry.files import check_sha256
+from registry.files import check_sha256, is_sha256
 from registry.local_commit import commit_file, fsync_folder
+from registry.occupied import FRESH_SECONDS, STALE_SECONDS, occupy, remove_left_files
 from registry.records import Blob
+from registry.trash import Trash
 from registry.verified_files import VerifiedFile, Verifier
 
 CHUNK_BYTES = 1 << 20
 # A single conditional request may carry this much; larger blobs go up in parts, which is atomic too.
 SINGLE_PUT_BYTES = 16 << 20
-# No writer needs that long for one file.
-STALE_SECONDS = 24 * 3600.0
+_AT_ONCE = 16
 
 
 class BlobStore:
@@ -153,14 +154,39 @@ class BlobStore:
             return None
         return self._verifier.open(self._folder / _key(sha256), sha256)
 
-    def sweep(self, older_than_seconds: float = STALE_SECONDS) -> None:
-        """Remove what writers left behind who were killed before they could commit."""
-        if self._folder is None:
-            return
-        for part in (self._folder / "tmp").glob("*"):
-            with suppress(FileNotFoundError):
-                if time.time() - part.lstat().st_ctime > older_than_seconds:
-                    part.unlink()
+    def require(self, blobs: Sequence[Blob]) -> None:
+        """Raise BlobMissing unless each of them is in the store, with its size."""
+        if self._folder is not None or len(blobs) < 2:
+            sizes = map(self._size_or_none, blobs)
+        else:
+            with ThreadPoolExecutor(min(len(blobs), _AT_ONCE)) as pool:
+                sizes = iter(list(pool.map(self._size_or_none, blobs)))
+        for blob, size in zip(blobs, sizes, strict=True):
+            if size != blob.bytes:
+                raise _missing(blob.sha256)
+
+    def listed(self) -> Iterator[tuple[Blob, datetime]]:
+        """All blobs in the store, and when each was put there, by the clock of the store."""
+        for page in obstore.list(self._reading(), "sha256/"):
+            for found in page:
+                sha256 = found["path"].rpartition("/")[2]
+                if is_sha256(sha256):
+                    yield Blob(sha256, int(found["size"])), found["last_modified"]
+
+    def trash(self) -> Trash:
+        """Where the sweep puts blobs before they go for good. Nobody else takes any away."""
+        return Trash(self._folder, self._remote)
+
+    def sweep(self, fresh_seconds: float = FRESH_SECONDS) -> list[str]:
+        """Remove what writers left behind who were killed before they could commit; the names of it."""
+        if self._folder is not None:
+            return remove_left_files(self._folder / "tmp", fresh_seconds=fresh_seconds)
+        stale = datetime.now(UTC) - timedelta(seconds=max(fresh_seconds, STALE_SECONDS))
+        pages = obstore.list(self._reading(), "probe/")
+        left = [found["path"] for page in pages for found in page if found["last_modified"] < stale]
+        for key in left:
+            obstore.delete(self._reading(), key)
+        return left
 
     def free_bytes(self) -> int | None:
         """Bytes that are left on the store's disk; None where the store isn't a folder."""
@@ -185,6 +211,14 @@ class BlobStore:
             obstore.delete(store, key)
         raise OSError("the object store ignores If-None-Match; use one that honours conditional writes")
 
+    def _size_or_none(self, blob: Blob) -> int | None:
+        try:
+            if self._folder is not None:
+                return (self._folder / _key(blob.sha256)).stat().st_size
+            return self.size(blob.sha256)
+        except (BlobMissing, FileNotFoundError):
+            return None
+
     def _reading(self) -> ObjectStore:
         # Made anew for a folder: it is cheap, and the folder may not exist before the first blob.
         if self._remote is not None:
@@ -207,15 +241,17 @@ class BlobStore:
         part = Path(name)
         try:
             digest, size = hashlib.sha256(), 0
-            with os.fdopen(descriptor, "wb") as target, path.open("rb") as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    target.write(chunk)
-                    size += len(chunk)
+            with os.fdopen(descriptor, "wb") as target:
+                occupy(descriptor)
+                with path.open("rb") as source:
+                    while chunk := source.read(CHUNK_BYTES):
+                        digest.update(chunk)
+                        target.write(chunk)
+                        size += len(chunk)
                 target.flush()
                 os.fsync(target.fileno())
-            blob = Blob(digest.hexdigest(), size)
-            commit_file(part, folder / _key(blob.sha256), size)
+                blob = Blob(digest.hexdigest(), size)
+                commit_file(part, folder / _key(blob.sha256), size)
         finally:
             part.unlink(missing_ok=True)
         return blob
@@ -230,9 +266,10 @@ class BlobStore:
             return self._put_local(folder, path)
         try:
             with part.open("rb") as file:
+                occupy(file.fileno())
                 blob = Blob(hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size)
                 os.fsync(file.fileno())
-            commit_file(part, folder / _key(blob.sha256), blob.bytes)
+                commit_file(part, folder / _key(blob.sha256), blob.bytes)
         finally:
             part.unlink(missing_ok=True)
         return blob

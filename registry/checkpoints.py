@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.orm import Session
 
 from registry import ids, tables
 from registry.database import now
-from registry.files import record_blob
+from registry.files import record_blobs
 from registry.job_rows import announce, fenced
 from registry.records import Blob, Checkpoint, Claim, build
 
@@ -25,9 +26,9 @@ def promote_checkpoint(
     epoch: int,
     step: int,
 ) -> Checkpoint:
-    """Make a checkpoint, already in the blob store, the one to resume from. Raises LeaseLost.
+    """Make a checkpoint, already in the blob store, the one to resume from.
 
-    The job's other checkpoints are forgotten: nothing goes on from them any more.
+    Raises LeaseLost, BlobMissing. The job's other checkpoints are forgotten: nothing goes on from them any more.
     It counts as progress if it is further than every earlier one: `epoch` epochs and `step` steps of the next are done.
     """
     moment = now(session)
@@ -44,7 +45,7 @@ def promote_checkpoint(
         step=step,
         created_at=moment,
     )
-    record_blob(session, Blob(sha256, bytes), moment)
+    record_blobs(session, [Blob(sha256, bytes)], moment)
     session.execute(insert(_checkpoints).values(**vars(checkpoint)))
     _forget_all_but_the_furthest(session, job.id)
     if before is None or (before.epoch, before.step) < (epoch, step):
@@ -83,12 +84,24 @@ def latest_of(session: Session, job_ids: Sequence[str]) -> dict[str, Checkpoint]
 
 def latest_checkpoint(session: Session, job_id: str) -> Checkpoint | None:
     """The furthest checkpoint that any attempt promoted; of equals the newest."""
+    return _one(session, _furthest(job_id))
+
+
+def lock_latest(session: Session, job_id: str) -> Checkpoint | None:
+    """`latest_checkpoint`, and no policy takes it away before this transaction ends."""
+    return _one(session, _furthest(job_id).with_for_update(read=True, key_share=True))
+
+
+def _furthest(job_id: str) -> Select[Any]:
     columns = _checkpoints.c
-    query = (
+    return (
         select(_checkpoints)
         .where(columns.job_id == job_id)
         .order_by(columns.epoch.desc(), columns.step.desc(), columns.id.desc())
         .limit(1)
     )
+
+
+def _one(session: Session, query: Select[Any]) -> Checkpoint | None:
     row = session.execute(query).mappings().one_or_none()
     return None if row is None else build(Checkpoint, row)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.orm import Session
@@ -21,21 +21,29 @@ from registry.records import DEFAULT_PROJECT
 from registry.tables import projects
 from registry.upsert import insert_if_absent
 
+if TYPE_CHECKING:
+    from registry.blobs import BlobStore
+
 BUSY_TIMEOUT_SECONDS = 30.0
 _CLOCK = "pocketrec_clock"
+_BLOBS = "pocketrec_blobs"
 _READ_ONLY = "pocketrec_read_only"
 
 
 class Database:
     """One pool of connections. `read()` and `write()` give sessions; nothing is opened before the first of them.
 
-    `clock` replaces the database's time, so that tests can move it.
+    `clock` replaces the database's time, so that tests can move it. With `blobs` no transaction can come to refer to a
+    blob that isn't in that store: see `files.record_blobs`.
     """
 
-    def __init__(self, url: str | URL, *, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, url: str | URL, *, clock: Callable[[], datetime] | None = None, blobs: BlobStore | None = None
+    ) -> None:
         self.url = _with_driver(make_url(url))
         self.dialect = self.url.get_backend_name()
         self._clock = clock
+        self._blobs = blobs
         engine = _sqlite_engine(self.url) if self.dialect == "sqlite" else _postgresql_engine(self.url)
         self.engine: Engine = engine
         options: dict[str, Any] = {_READ_ONLY: True}
@@ -92,7 +100,13 @@ class Database:
         self.engine.dispose()
 
     def _info(self) -> dict[str, Any]:
-        return {_CLOCK: self._clock}
+        return {_CLOCK: self._clock, _BLOBS: self._blobs}
+
+
+def blobs_of(session: Session) -> BlobStore | None:
+    """The store that rows of this session may refer to; None: nobody looks."""
+    store: BlobStore | None = session.info.get(_BLOBS)
+    return store
 
 
 def now(session: Session) -> datetime:

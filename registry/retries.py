@@ -43,7 +43,7 @@ def retry(session: Session, job_id: str, *, project: str | None = None, request_
         raise DatasetDeleted(
             f"dataset {old.dataset_id}, which {old.id} was to work on, was deleted; upload it again and post a new job"
         ) from None
-    checkpoint = checkpoints.latest_checkpoint(session, old.id)
+    checkpoint = checkpoints.lock_latest(session, old.id)
     if checkpoint is not None:
         checkpoints.hand_on(session, checkpoint, new.id)
         _copy_epochs(session, checkpoint, new.id)

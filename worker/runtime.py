@@ -44,7 +44,8 @@ class Runtime:
     @classmethod
     def open(cls, settings: Settings, app: Celery | None = None) -> Runtime:
         """Connect to the database and the blob store that the settings name."""
-        return cls(settings, Database(settings.database_url), BlobStore(settings.blob_url), app)
+        blobs = BlobStore(settings.blob_url)
+        return cls(settings, Database(settings.database_url, blobs=blobs), blobs, app)
 
     def make_ready(self) -> None:
         """Bring the schema up to date, and remove what killed workers left behind."""

@@ -159,7 +159,7 @@ def test_leftovers_of_killed_writers_are_swept_and_fresh_parts_are_not(local, tm
     part.write_bytes(b"half")
     local.sweep()
     assert part.exists()
-    local.sweep(older_than_seconds=-1)
+    local.sweep(fresh_seconds=-1)
     assert not part.exists()
     local.verify(blob.sha256)
 

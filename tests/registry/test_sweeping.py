@@ -1,0 +1,412 @@
+"""Mark and sweep beside writers and readers, in every order that matters, and in many that chance finds."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import literal, select, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from registry import datasets, duties, files, sweeping, tables
+from registry.blobs import BlobStore
+from registry.database import Database, now
+from registry.errors import BlobMissing
+from registry.records import Blob, Dataset, FileEntry
+from registry.trash import Trash
+
+CONTENTS = [bytes([letter]) for letter in b"abcdef"]
+
+
+class Place:
+    """A database that looks after a blob store, and what writers and readers do with the two."""
+
+    def __init__(self, url: str, store: BlobStore, clock: Any) -> None:
+        self.store = store
+        self.database = Database(url, clock=clock, blobs=store)
+        self.clock = clock
+
+    def put(self, content: bytes) -> Blob:
+        return self.store.put_bytes(content)
+
+    def refer(self, *blobs: Blob) -> Dataset:
+        """A dataset whose upload is these blobs, already put."""
+        entries = [FileEntry(f"{number}.csv", blob.bytes, blob.sha256) for number, blob in enumerate(blobs)]
+        with self.database.write() as session:
+            return datasets.create(session, name="log", spec={}, upload=entries)
+
+    def forget(self, dataset: Dataset) -> None:
+        with self.database.write() as session:
+            datasets.delete(session, dataset.id)
+
+    def sweep(self, grace_seconds: float = 0) -> sweeping.Swept:
+        return sweeping.sweep(self.database, self.store, grace_seconds=grace_seconds)
+
+    def rows(self) -> set[str]:
+        with self.database.read() as session:
+            return set(session.execute(select(tables.blobs.c.sha256)).scalars())
+
+    def stored(self) -> set[str]:
+        return {blob.sha256 for blob, _ in self.store.listed()}
+
+    def check(self) -> None:
+        """What must hold whenever nothing is under way."""
+        with self.database.read() as session:
+            named = set(session.execute(select(tables.files.c.sha256)).scalars())
+        assert named <= self.rows()
+        for sha256 in named:
+            self.store.verify(sha256)
+
+
+@pytest.fixture(params=["folder", "object store"])
+def place(request: pytest.FixtureRequest, url: str, clock: Any, tmp_path: Path) -> Iterator[Place]:
+    store = BlobStore(tmp_path / "blobs" if request.param == "folder" else "memory:///")
+    found = Place(url, store, clock)
+    yield found
+    found.database.dispose()
+
+
+@pytest.fixture
+def at_take(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Have something happen between the sweep's look for references and its taking the blob from its name."""
+
+    def install(action: Callable[[], Any]) -> None:
+        real = Trash.take
+
+        def take(self: Trash, sha256: str) -> list[str]:
+            monkeypatch.setattr(Trash, "take", real)
+            action()
+            return real(self, sha256)
+
+        monkeypatch.setattr(Trash, "take", take)
+
+    return install
+
+
+class TestOnePass:
+    def test_unused_blobs_go_and_used_ones_stay(self, place):
+        kept, gone = place.put(b"kept"), place.put(b"gone")
+        place.refer(kept)
+        place.forget(place.refer(gone))
+        assert place.sweep() == sweeping.Swept(1, 4)
+        assert place.rows() == place.stored() == {kept.sha256}
+        assert place.sweep() == sweeping.Swept()
+
+    def test_a_blob_that_two_share_goes_with_the_second(self, place):
+        blob = place.put(b"shared")
+        one, two = place.refer(blob), place.refer(blob)
+        place.forget(one)
+        assert place.sweep().blobs == 0
+        place.forget(two)
+        assert place.sweep().blobs == 1
+
+    def test_it_takes_the_grace_after_the_first_look(self, place):
+        dataset = place.refer(place.put(b"x"))
+        place.clock.advance(10_000)
+        place.forget(dataset)
+        assert place.sweep(60).blobs == 0
+        place.clock.advance(59)
+        assert place.sweep(60).blobs == 0
+        place.clock.advance(1)
+        assert place.sweep(60).blobs == 1
+
+    def test_what_is_used_again_begins_anew(self, place):
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        place.sweep(60)
+        place.clock.advance(100)
+        again = place.refer(blob)
+        assert place.sweep(60).blobs == 0
+        place.forget(again)
+        place.sweep(60)
+        place.clock.advance(59)
+        assert place.sweep(60).blobs == 0
+
+    def test_strays_go_after_the_grace_too(self, place):
+        place.put(b"nobody has recorded it")
+        assert place.sweep(10**9).blobs == 0
+        assert len(place.stored()) == 1
+        # noted as unused since it was put, by the store's clock
+        assert place.sweep().blobs == 1
+        assert place.stored() == place.rows() == set()
+
+    def test_checkpoints_are_references(self, place, monkeypatch):
+        blob = place.put(b"state")
+        dataset = place.refer(place.put(b"log"))
+        with place.database.write() as session:
+            moment = now(session)
+            files.record_blobs(session, [blob], moment)
+            values = {"fence": 1, "attempt": 1, "epoch": 1, "step": 0, "bytes": 5, "created_at": moment}
+            row = {"id": "ckpt_1", "job_id": dataset.validation_job_id, "sha256": blob.sha256, **values}
+            session.execute(tables.checkpoints.insert().values(**row))
+        assert place.sweep().blobs == 0
+        # Even if the look for references were wrong, the database would not let the row go, nor the bytes with it.
+        monkeypatch.setattr(sweeping, "referenced", lambda: literal(value=False))
+        with pytest.raises(IntegrityError):
+            place.sweep()
+        assert blob.sha256 in place.stored()
+
+    def test_preview_tells_and_changes_nothing(self, place):
+        place.refer(place.put(b"kept"))
+        place.forget(place.refer(place.put(b"old")))
+        sweeping.mark(place.database)
+        place.clock.advance(60)
+        place.forget(place.refer(place.put(b"newer")))
+        assert sweeping.preview(place.database, grace_seconds=60) == (sweeping.Swept(1, 3), sweeping.Swept(1, 5))
+        assert len(place.stored()) == 3
+
+    def test_no_blob_goes_while_a_backup_is_made(self, place):
+        place.forget(place.refer(place.put(b"x")))
+        with place.database.write() as session:
+            assert duties.take(session, duties.BACKUP, "me", seconds=60)
+        assert place.sweep() == sweeping.Swept(0, 0, "me")
+        place.clock.advance(60)  # whoever made it was killed
+        assert place.sweep().blobs == 1
+
+
+class TestAWriterBesideTheSweep:
+    def test_a_reference_first(self, place):
+        """Committed after the sweep had made its list, before it locks the row."""
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        sweeping.mark(place.database)
+        listed = [blob.sha256]
+        place.refer(blob)
+        assert sweeping.remove_unused(place.database, place.store, grace_seconds=0, among=listed).blobs == 0
+        place.check()
+
+    def test_a_reference_that_is_not_yet_committed(self, place):
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        sweeping.mark(place.database)
+        if place.database.dialect == "sqlite":
+            pytest.skip("SQLite has one writer: there is no such moment")
+        with place.database.write() as session:
+            datasets.create(session, name="log", spec={}, upload=[FileEntry("x", 1, blob.sha256)])
+            assert place.sweep().blobs == 0  # passes over the row that is locked
+        assert place.sweep().blobs == 0
+        place.check()
+
+    @pytest.mark.parametrize("puts_before", [True, False])
+    def test_the_sweep_first(self, place, at_take, puts_before):
+        """A writer that found the blob there comes when the sweep has decided, and has not yet taken it."""
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        outcome: list[Any] = []
+
+        def write() -> None:
+            if puts_before:
+                place.put(b"x")  # finds it, and writes nothing
+            try:
+                outcome.append(place.refer(blob))
+            except BlobMissing as error:
+                outcome.append(error)
+
+        writer = threading.Thread(target=write)
+
+        def come() -> None:
+            writer.start()
+            time.sleep(0.2)
+            assert outcome == []  # waits for the row
+
+        at_take(come)
+        assert place.sweep().blobs == 1
+        writer.join(20)
+        assert isinstance(outcome[0], BlobMissing)
+        place.check()
+        place.refer(place.put(b"x"))  # as the writer then does
+        place.check()
+
+    def test_a_put_between_the_taking_and_the_commit(self, place, monkeypatch):
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        real = Trash.take
+
+        def take(self: Trash, sha256: str) -> list[str]:
+            taken = real(self, sha256)
+            place.put(b"x")
+            return taken
+
+        monkeypatch.setattr(Trash, "take", take)
+        assert place.sweep().blobs == 1
+        place.refer(blob)
+        place.check()
+
+    def test_what_was_put_and_held_has_the_whole_grace(self, place):
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        place.sweep(60)
+        place.clock.advance(59)
+        place.put(b"x")
+        with place.database.write() as session:
+            files.hold_blobs(session, [blob], now(session))
+        place.clock.advance(59)
+        assert place.sweep(60).blobs == 0
+        place.refer(blob)
+        place.check()
+
+    def test_a_hold_that_comes_too_late_says_so(self, place):
+        blob = place.put(b"x")
+        place.sweep()
+        with pytest.raises(BlobMissing), place.database.write() as session:
+            files.hold_blobs(session, [blob], now(session))
+        assert place.rows() == set()
+
+    def test_nothing_refers_to_what_was_never_put(self, place):
+        with pytest.raises(BlobMissing):
+            place.refer(place.put(b"x"), Blob("0" * 64, 1), place.put(b"y"))
+        assert place.rows() == set()
+
+
+class TestASweepThatIsCutOff:
+    def test_one_whose_transaction_fails_puts_all_back(self, place, monkeypatch):
+        """As when a sweep was stopped for so long that the database took its connection, and its locks, away."""
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+        real = Trash.take
+
+        def take(self: Trash, sha256: str) -> list[str]:
+            taken = real(self, sha256)
+            assert blob.sha256 not in place.stored()
+            raise_at_commit.append(True)
+            return taken
+
+        raise_at_commit: list[bool] = []
+        monkeypatch.setattr(Trash, "take", take)
+
+        class Broken(Exception):
+            pass
+
+        def broken(_session: Any) -> None:
+            if raise_at_commit:
+                raise Broken
+
+        from sqlalchemy import event
+        from sqlalchemy.orm import Session
+
+        event.listen(Session, "before_commit", broken)
+        try:
+            with pytest.raises(Broken):
+                place.sweep()
+        finally:
+            event.remove(Session, "before_commit", broken)
+        assert place.store.trash().names() == []
+        place.refer(blob)
+        place.check()
+
+    def test_one_that_lost_its_locks_harms_no_reference(self, place, at_take):
+        """The worst order: it has decided, is frozen, loses its locks, a writer refers to the blob, and it wakes up."""
+        if place.database.dialect == "sqlite":
+            pytest.skip("SQLite's locks can't be lost by a process that lives")
+        blob = place.put(b"x")
+        place.forget(place.refer(blob))
+
+        def lose_locks_and_refer() -> None:
+            other = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'blobs'::regclass AND granted"
+            with place.database.engine.connect() as connection:
+                connection.execute(text(other))
+            place.database.engine.pool.dispose()
+            for _ in range(50):
+                with suppress(SQLAlchemyError):
+                    place.refer(place.put(b"x"))
+                    return
+                time.sleep(0.05)
+
+        at_take(lose_locks_and_refer)
+        with pytest.raises(SQLAlchemyError):
+            place.sweep()
+        assert place.store.trash().names() == []
+        place.check()
+
+    @pytest.mark.parametrize("committed", [True, False])
+    def test_one_that_was_killed_is_finished_by_the_next(self, place, committed):
+        blob = place.put(b"x")
+        dataset = place.refer(blob)
+        assert len(place.store.trash().take(blob.sha256)) == 1
+        if committed:
+            place.forget(dataset)
+            with place.database.write() as session:
+                session.execute(tables.blobs.delete())
+        place.sweep()
+        assert place.store.trash().names() == []
+        assert place.stored() == (set() if committed else {blob.sha256})
+        place.check()
+
+    def test_what_lies_in_the_trash_beside_the_blob_itself_goes(self, place):
+        blob = place.put(b"x")
+        place.refer(blob)
+        place.store.trash().take(blob.sha256)
+        place.put(b"x")
+        place.sweep()
+        assert place.store.trash().names() == []
+        place.check()
+
+
+def test_a_reader_reads_on(place):
+    blob = place.put(bytes(3 << 20))
+    dataset = place.refer(blob)
+    chunks = place.store.open_range(blob.sha256)
+    first = next(chunks)
+    place.forget(dataset)
+    assert place.sweep().blobs == 1
+    assert first + b"".join(chunks) == bytes(3 << 20)
+
+
+def test_random_writers_readers_and_sweeps(url, tmp_path):
+    """Without any grace, so that every race has its chance; the contents are few, so that all want the same blobs."""
+    store = BlobStore(tmp_path / "blobs")
+    place = Place(url, store, None)
+    started = time.monotonic()
+    counts = {"referred": 0, "refused": 0, "swept": 0}
+
+    def goes_on() -> bool:
+        """For a second and a half; on a busy machine until enough has happened."""
+        enough = counts["referred"] > 10 and counts["swept"] > 2
+        return time.monotonic() - started < (1.5 if enough else 8)
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        mine: list[Dataset] = []
+        while goes_on():
+            contents = chance.sample(CONTENTS, chance.randint(1, 2))
+            try:
+                mine.append(place.refer(*[place.put(content) for content in contents]))
+                counts["referred"] += 1
+            except BlobMissing:
+                counts["refused"] += 1
+            for dataset in mine:
+                for entry in dataset.upload:
+                    place.store.size(entry.sha256)  # raises where a reference points nowhere
+            if mine and chance.random() < 0.7:
+                place.forget(mine.pop(chance.randrange(len(mine))))
+
+    def sweep(_: int) -> None:
+        while goes_on():
+            counts["swept"] += place.sweep().blobs
+
+    def remove(_: int) -> None:
+        among = sorted(place.put(content).sha256 for content in CONTENTS)
+        while goes_on():
+            gone = sweeping.remove_unused(place.database, place.store, grace_seconds=0, among=among)
+            counts["swept"] += gone.blobs
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(5) as pool:
+        tasks = [pool.submit(write, seed) for seed in range(3)] + [pool.submit(remove, 0), pool.submit(sweep, 0)]
+        for task in tasks:
+            task.result(60)
+    place.check()
+    assert counts["referred"] > 0, counts
+    with place.database.read() as session:
+        used = set(session.execute(select(tables.files.c.sha256)).scalars())
+    place.sweep()
+    assert place.stored() == place.rows() == used
+    assert store.trash().names() == []
+    place.database.dispose()
