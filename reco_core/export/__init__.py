@@ -1,6 +1,7 @@
 """Stage 5 of 7: trained model -> .tflite files."""
 
 from reco_core.export.assets import write_assets
+from reco_core.export.calibration import training_histories
 from reco_core.export.convert import ExportedFiles, ExportedVariant, export, require_exportable
 from reco_core.export.golden import GOLDEN_TOLERANCE, golden_cases, reproduces
 from reco_core.export.operators import operators
@@ -20,5 +21,6 @@ __all__ = [
     "operators",
     "reproduces",
     "require_exportable",
+    "training_histories",
     "write_assets",
 ]

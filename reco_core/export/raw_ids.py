@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from reco_core.export.item_table import ItemTable
 from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
 from reco_core.model import DualEncoder, NeighbourHead
@@ -72,9 +73,14 @@ class RawIdServing(ServingModule):
     """
 
     def __init__(
-        self, model: DualEncoder, shape: ServingShape, numbers: ItemNumbers, head: NeighbourHead | None = None
+        self,
+        model: DualEncoder,
+        shape: ServingShape,
+        numbers: ItemNumbers,
+        head: NeighbourHead | None = None,
+        items: ItemTable | None = None,
     ) -> None:
-        super().__init__(model, shape, head)
+        super().__init__(model, shape, head, items)
         self.ids = RawIds(numbers)
 
     def recommend(self, exclude_ids: Any = None, **inputs: Any) -> dict[str, Any]:

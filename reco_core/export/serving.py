@@ -1,4 +1,4 @@
-"""The graph that runs on the phone: one table, three signatures."""
+"""The graph that runs on the phone: three signatures around one table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tensorflow as tf
 from reco_core.bundled_features import describe_one
 from reco_core.config import JobConfig
 from reco_core.examples import FeatureTable
+from reco_core.export.item_table import FloatTable, ItemTable, rows_and_biases
 from reco_core.export.neighbours import NeighbourTable
 from reco_core.model import DualEncoder, NeighbourHead
 
@@ -111,13 +112,17 @@ class ServingShape:
 class ServingModule(tf.Module):
     """Inference with a batch of one. It tracks variables, not the Keras model, which would bring its own signature."""
 
-    def __init__(self, model: DualEncoder, shape: ServingShape, head: NeighbourHead | None = None) -> None:
+    def __init__(
+        self,
+        model: DualEncoder,
+        shape: ServingShape,
+        head: NeighbourHead | None = None,
+        items: ItemTable | None = None,
+    ) -> None:
+        """Of a model and what is added to its scores; `items` is its table in another form than float32."""
         super().__init__(name="pocketrec")
         self.neighbours = None if head is None else NeighbourTable(head, shape.history_length)
-        rows = model.label_encoder.rows().numpy()
-        # attributes are folded in, and row 0 stands for padding: one table serves history and labels
-        self.table = tf.Variable(np.pad(rows, [(1, 0), (0, 0)]), trainable=False, name="table")
-        self.bias = tf.Variable(model.label_encoder.biases().numpy(), trainable=False, name="bias")
+        self.items = items or FloatTable(*rows_and_biases(model))
         self.tracked = [variable.value for variable in model.variables]
         self._encode = model.encode
         self._shape = shape
@@ -164,15 +169,11 @@ class ServingModule(tf.Module):
         return {"ids": ids, "scores": values}
 
     def _context(self, inputs: Mapping[str, Any]) -> Any:
-        embedded = tf.gather(self.table, inputs["history"])  # [1, L, dim]
-        return self._encode(embedded, inputs)
+        return self._encode(self.items.rows(inputs["history"]), inputs)
 
     def _scores(self, inputs: Mapping[str, Any]) -> Any:
-        # the whole table, so that gather and product share one constant; padding's column is cut off
-        products = tf.matmul(self._context(inputs), self.table, transpose_b=True)  # [1, V + 1]
-        if self.neighbours is not None:
-            products = products + self.neighbours.scores(inputs["history"])
-        return products[:, 1:] + self.bias
+        added = None if self.neighbours is None else self.neighbours.scores(inputs["history"])
+        return self.items.scores(self._context(inputs), added)
 
 
 def _emptied(values: Any, excluded: Any) -> Any:
