@@ -207,6 +207,7 @@ def _deliver(
                 features=example_set.timelines.features,
                 keep_saved_model=work / export.SAVED_MODEL if config.export.saved_model else None,
                 head=trained.head,
+                calibration=export.training_histories(example_set, trained.model.history_length, config.seed),
             )
 
         with measured.phase("evaluate", reporter):
