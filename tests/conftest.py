@@ -206,7 +206,8 @@ def exported(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         if encoder not in done:
             config, example_set, found = trained(encoder)
             folder = tmp_path_factory.mktemp(f"exported-{encoder}")
-            done[encoder] = export.export(config, found.model, example_set.vocabulary, folder)
+            histories = export.training_histories(example_set, found.model.history_length, config.seed)
+            done[encoder] = export.export(config, found.model, example_set.vocabulary, folder, calibration=histories)
         return done[encoder]
 
     return get
