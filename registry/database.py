@@ -22,9 +22,13 @@ from registry.tables import projects
 from registry.upsert import insert_if_absent
 
 if TYPE_CHECKING:
+    import psycopg
+
     from registry.blobs import BlobStore
 
 BUSY_TIMEOUT_SECONDS = 30.0
+# Transactions take milliseconds; one that says nothing for so long has nobody at its other end.
+IDLE_TRANSACTION_SECONDS = 20.0
 _CLOCK = "pocketrec_clock"
 _BLOBS = "pocketrec_blobs"
 _READ_ONLY = "pocketrec_read_only"
@@ -140,9 +144,18 @@ _serializer = partial(json.dumps, allow_nan=False, ensure_ascii=False, separator
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url, pool_pre_ping=True, pool_size=10, max_overflow=40, json_serializer=_serializer, hide_parameters=True
     )
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _configure_postgresql(connection: psycopg.Connection, _record: object) -> None:
+    # A process that is frozen within a transaction, or whose machine is gone, would keep its locks until it comes back
+    # or TCP gives up on it, two hours by default: nobody could take the job whose row it holds.
+    connection.execute(f"SET idle_in_transaction_session_timeout = {int(IDLE_TRANSACTION_SECONDS * 1000)}")
+    connection.commit()
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from registry import database as database_module
 from registry import events, jobs, leases, tables
 from registry.database import Database
+from registry.outages import is_outage
 
 ERROR = {"code": "out_of_memory", "message": "killed by signal 9", "errors": []}
 
@@ -300,3 +303,23 @@ def test_postgresql_measures_leases_by_its_own_clock(postgresql_url, monkeypatch
     with database.write() as session:
         assert leases.claim(session, job_id=job.id, worker="w2", lease_seconds=60)
     database.dispose()
+
+
+@pytest.mark.integration
+def test_a_worker_frozen_within_a_transaction_keeps_its_job_from_nobody(postgresql_url, monkeypatch):
+    """Its row is locked; without an end to that its job could be claimed by nobody until it comes back, if ever."""
+    monkeypatch.setattr(database_module, "IDLE_TRANSACTION_SECONDS", 0.3)
+    frozen, other = Database(postgresql_url), Database(postgresql_url)
+    with other.write() as session:
+        job_id = jobs.create(session, type="train", dataset_id=None, config={}).id
+    with pytest.raises(DBAPIError) as caught, frozen.write() as session:  # noqa: PT012 - it fails at the end of all that
+        first = leases.claim(session, job_id=job_id, worker="frozen", lease_seconds=60)
+        with other.write() as second:  # waits for the row until the frozen one's transaction is ended
+            taken = leases.claim(second, job_id=job_id, worker="other", lease_seconds=60)
+        session.execute(text("SELECT 1"))
+    assert is_outage(caught.value)
+    assert first is not None
+    assert taken is not None
+    assert taken.job.worker == "other"
+    frozen.dispose()
+    other.dispose()
