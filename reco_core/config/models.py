@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reco_core.config.encoders import Bow, Cnn, EncoderConfig
+from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Transformer
 from reco_core.config.features import FeaturesConfig
 from reco_core.config.neighbours import NeighboursConfig, as_section
 from reco_core.config.section import Section
@@ -364,6 +364,18 @@ class JobConfig(Section):
         if self.features.activity_groups or self.features.global_groups:
             return "have no place for feature groups with an encoder of their own"
         return None
+
+    @property
+    def projects(self) -> bool:
+        """Whether a matrix stands between the context encoder and the dot product.
+
+        A transformer adds to the embeddings of the items that it reads; compared with the item table as they are, its
+        states begin where the last item is, which a matrix in between would have to learn first.
+        """
+        grouped = self.features.activity_groups or self.features.global_groups
+        if not isinstance(self.encoder, Transformer) or self.model.hidden_layers or grouped:
+            return True
+        return self.model.embedding_dim % self.encoder.heads != 0
 
     @property
     def trains_on_sequences(self) -> bool:

@@ -14,12 +14,15 @@ from reco_core.config import ActivityGroup, GlobalGroup, JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
 from reco_core.model import context_encoders
+from reco_core.model.context_encoders.positions import Drop
+from reco_core.model.dropout import dropout
 from reco_core.model.feature_groups import FeatureSequence, GroupEncoder
 from reco_core.model.label_encoder import LabelEncoder
 
 # No layer's dropout has a seed of the groups' before there are so many hidden layers.
 _GROUP_SITES = 100
 _ID_SITE = _GROUP_SITES - 1
+_ENCODER_SITES = 1000  # within the context encoder
 
 
 class DualEncoder(keras.Model):
@@ -47,7 +50,7 @@ class DualEncoder(keras.Model):
             for i, width in enumerate(model.hidden_layers)
         ]
         # linear: a ReLU here kills whole models, see docs/decisions
-        self.projection = keras.layers.Dense(model.embedding_dim, name="projection")
+        self.projection = keras.layers.Dense(model.embedding_dim, name="projection") if config.projects else None
         # after all other layers, whose weights must not depend on whether there are features
         groups = config.features
         self.beside_items = (
@@ -88,7 +91,7 @@ class DualEncoder(keras.Model):
         for group in self.groups:
             group.build((None, self.history_length))
             width += group.width
-        for layer in [*self.hidden, self.projection]:
+        for layer in [*self.hidden, *([self.projection] if self.projection else [])]:
             layer.build((None, width))
             width = layer.units
         super().build(input_shape)
@@ -104,16 +107,42 @@ class DualEncoder(keras.Model):
         mask = tf.cast(inputs["history"] > 0, tf.float32)
         if self.beside_items is not None:
             embedded = tf.concat([embedded, self.beside_items(inputs, mask)[0]], axis=-1)
-        hidden = self.context_encoder(self._drop(embedded, dropout_seed, 0), mask)
+        hidden = self.context_encoder(self._drop(embedded, dropout_seed, 0), mask, drop=self._within(dropout_seed))
         if self.groups:
             encoded = [
                 group(inputs, mask, drop=partial(self._drop, seed=dropout_seed, site=site))
                 for site, group in enumerate(self.groups, start=_GROUP_SITES)
             ]
             hidden = tf.concat([hidden, *encoded], axis=-1)
+        return self._project(hidden, dropout_seed)
+
+    def encode_sequences(self, embedded: Any, inputs: Mapping[str, Any], seen: Any, dropout_seed: Any = None) -> Any:
+        """Several histories in each row -> what `encode` gives for each of their beginnings: [rows * columns, dim].
+
+        Args:
+            embedded: float32 [rows, columns, dim], rows of the item table for `inputs["history"]`.
+            inputs: `history` int32 [rows, columns], and the features beside items by name; there can be no others.
+            seen: bool [rows, columns, columns], which columns are the history of each.
+            dropout_seed: as in `encode`.
+        """
+        if self.beside_items is not None:
+            mask = tf.cast(inputs["history"] > 0, tf.float32)
+            embedded = tf.concat([embedded, self.beside_items(inputs, mask)[0]], axis=-1)
+        embedded = self._drop(embedded, dropout_seed, 0)
+        hidden = self.context_encoder.every_position(embedded, seen, drop=self._within(dropout_seed))
+        return self._project(tf.reshape(hidden, [-1, hidden.shape[-1]]), dropout_seed)
+
+    def _project(self, hidden: Any, dropout_seed: Any) -> Any:
         for site, layer in enumerate(self.hidden, start=2):
             hidden = self._drop(layer(hidden), dropout_seed, site)
+        if self.projection is None:
+            return hidden
         return self._drop(self.projection(hidden), dropout_seed, 1)
+
+    def _within(self, dropout_seed: Any) -> Drop | None:
+        if dropout_seed is None or self.config.model.dropout == 0:
+            return None
+        return lambda value, site: self._drop(value, dropout_seed, _ENCODER_SITES + site)
 
     def scores(self, inputs: Mapping[str, Any], dropout_seed: Any = None, candidates: Any = None) -> Any:
         """`history` int32 [batch, length] and the features -> float32 [batch, items]; index i is in column i - 1.
@@ -140,8 +169,7 @@ class DualEncoder(keras.Model):
         rate = self.config.model.dropout
         if seed is None or rate == 0:
             return value
-        seed = tf.stack([seed[0] + site, seed[1]])
-        return tf.nn.experimental.stateless_dropout(value, rate, seed=seed, rng_alg="philox")
+        return dropout(value, rate, seed[0] + site, seed[1])
 
 
 def item_attribute(config: JobConfig, vocabulary: Vocabulary) -> ItemAttribute | None:

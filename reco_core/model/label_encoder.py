@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from reco_core.examples import ItemAttribute
 
@@ -73,6 +74,26 @@ class LabelEncoder(keras.layers.Layer):
             rows = rows * tf.cast(drawn >= self.id_dropout, rows.dtype)
         return rows + self._attribute_means(self._attribute)
 
+    @property
+    def tables(self) -> list[Any]:
+        """The variables with a row for each item: `embeddings`, and `bias` where there is one."""
+        return [self.embeddings, *([self.bias] if self.item_bias else [])]
+
+    def rows_of(self, items: Any, embeddings: Any, id_drop_seed: Any = None) -> Any:
+        """As `rows`, of some items only: float32 [n, dim].
+
+        Args:
+            items: int32 [n], rows of the table (item index - 1).
+            embeddings: float32 [n, dim], what `embeddings` holds there.
+            id_drop_seed: as in `rows`.
+        """
+        if self._attribute is None:
+            return embeddings
+        if id_drop_seed is not None and self.id_dropout:
+            drawn = tf.random.stateless_uniform([items.shape[0], 1], id_drop_seed, alg="philox")
+            embeddings = embeddings * tf.cast(drawn >= self.id_dropout, embeddings.dtype)
+        return embeddings + self._attribute_means_of(items, self._attribute)
+
     def biases(self) -> Any:
         """float32 [items]; zeros where the config has no item bias."""
         return self.bias.value if self.item_bias else tf.zeros([self.items])
@@ -84,3 +105,19 @@ class LabelEncoder(keras.layers.Layer):
         gathered = tf.gather(self.attribute_embeddings.value, attribute.indices)
         weights = (1.0 / np.maximum(counts, 1)).astype(np.float32)
         return tf.math.unsorted_segment_sum(gathered, rows, self.items) * weights[:, None]
+
+    def _attribute_means_of(self, items: Any, attribute: ItemAttribute) -> Any:
+        # value 0 is padding, whose embedding is left out
+        values = tf.gather(tf.constant(_side_by_side(attribute)), items)  # [n, most values of an item]
+        present = tf.cast(values > 0, tf.float32)[:, :, None]
+        total = tf.reduce_sum(tf.gather(self.attribute_embeddings.value, values) * present, axis=1)
+        return total / tf.maximum(tf.reduce_sum(present, axis=1), 1.0)
+
+
+def _side_by_side(attribute: ItemAttribute) -> NDArray[np.int32]:
+    """The values of each item in a row of its own, filled up with 0: int32 [items, most values of an item]."""
+    counts = np.diff(attribute.offsets)[1:]
+    filled = np.arange(max(1, counts.max(initial=0))) < counts[:, None]
+    table = np.zeros(filled.shape, np.int32)
+    table[filled] = attribute.indices
+    return table

@@ -19,6 +19,9 @@ class Batch(NamedTuple):
     inputs: dict[str, Any]  # `history` int32 [batch, length], and the features by name
     labels: Any  # int32 [batch], indices from 1
     weights: Any  # float32 [batch], 0 where the last batch of an epoch has no more examples
+    # of whole sequences [batch] is [rows, columns] and so is the history; bool [rows, columns, columns] tells which
+    # columns are the history of each
+    seen: Any = None
 
 
 class TrainingExamples:
@@ -35,6 +38,16 @@ class TrainingExamples:
         self._begin = tf.constant(timelines.offsets[train.users].astype(np.int32))
         self._labels = tf.constant(train.labels.astype(np.int32))
         self._users = tf.constant(train.users) if self._features else None
+
+    @property
+    def order_shape(self) -> tuple[int, ...]:
+        """Shape of a step's part of `order`."""
+        return (self.batch_size,)
+
+    @property
+    def examples_per_step(self) -> float:
+        """Labels in a step, on average."""
+        return self.count / self.steps
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
         """int32 [steps, batch] rows of the training examples in this epoch's order; -1 fills the last batch."""

@@ -17,14 +17,14 @@ from reco_core.evaluation import evaluate
 from reco_core.examples import ExampleSet
 from reco_core.model import DualEncoder
 from reco_core.progress import Reporter, SilentReporter
-from reco_core.training.batches import TrainingExamples
 from reco_core.training.checkpoint import Checkpoint, Progress, no_points, read_checkpoint, write_checkpoint
 from reco_core.training.files import Arrays
 from reco_core.training.kept import WeightsFolder
-from reco_core.training.optimizer import build_optimizer
+from reco_core.training.layouts import training_examples
 from reco_core.training.steps import CompiledSteps
 from reco_core.training.summaries import Point, Summaries
 from reco_core.training.trained import TrainedModel, model_scorer
+from reco_core.training.updates import Updates
 
 MOST_VALIDATION_EXAMPLES = 10_000
 # Between two checkpoints passes at least so many times as long as the last one took to write: a twentieth of the time
@@ -95,10 +95,10 @@ class _Run:
         self.summaries = summaries
         self.reporter = reporter
         self.should_stop = should_stop
-        self.data = TrainingExamples(example_set, config.training.batch_size, config.examples.max_history_length)
+        self.data = training_examples(config, example_set)
         self.steps = config.training.steps_per_epoch or self.data.steps
         self.weights = model.trainable_variables
-        self.optimizer = build_optimizer(config.training, self.weights, self.steps)
+        self.optimizer = Updates(config.training, model, self.steps)
         self.scorer = model_scorer(model)
         self.progress = Progress()
         self.best: Arrays = ()
@@ -180,6 +180,7 @@ class _Run:
     def validate(self) -> None:
         """Complete the epoch: measure, keep the best weights, decide whether to go on."""
         steps = self.config.training.validation_steps
+        self.optimizer.settle()
         found = evaluate(
             self.scorer,
             self.example_set,
@@ -257,7 +258,7 @@ class _Run:
         # the best guess at the end: no further improvement from here on
         last_epoch = min(training.max_epochs, max(1, self.progress.best_epoch) + training.patience)
         rate = self.calls.examples_per_second
-        left = max(0, last_epoch * self.steps - done) * self.data.batch_size
+        left = max(0, last_epoch * self.steps - done) * self.data.examples_per_step
         eta = left / rate if rate else None
         self.reporter.progress(done, training.max_epochs * self.steps, "steps", eta)
 

@@ -1,4 +1,8 @@
-"""Losses over scores of all items, or of the batch's labels only."""
+"""Losses over all items, over a sample of them, or over the batch's labels only.
+
+Those over many items are the ends of a training step, so each computes its gradient along with its value: the products
+of matrices and the exponentials are done once, and what lies between is given up as soon as it has been used.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,121 @@ from typing import Any
 import tensorflow as tf
 
 _NO_CANDIDATE = -1e9  # far below any score, and finite, so that gradients stay numbers
+_CHUNK_SCORES = 6_200_000  # at once: 25 MB, which a shared cache holds
 
 
-def full_softmax(scores: Any, labels: Any, weights: Any, label_smoothing: float) -> Any:
+def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: Any, label_smoothing: float = 0.0) -> Any:
     """Weighted mean cross-entropy over the whole vocabulary.
 
     With smoothing e over V items the target is 1 - e on the label plus e / V on every item (Szegedy et al. 2016):
     log-sum-exp - (1 - e) * score of the label - e * mean score.
 
     Args:
-        scores: float32 [batch, items].
+        contexts: float32 [batch, dim].
+        rows: float32 [items, dim]; index i stands in row i - 1.
+        biases: float32 [items], added to the dot products.
         labels: int32 [batch], indices from 1.
         weights: float32 [batch].
     """
     # scores [0 log(3)], label 1 -> log(1 + 3) - 0 = 1.386
-    label_scores = tf.gather(scores, labels - 1, batch_dims=1)
-    losses = tf.reduce_logsumexp(scores, axis=1) - (1.0 - label_smoothing) * label_scores
-    if label_smoothing:
-        losses -= label_smoothing * tf.reduce_mean(scores, axis=1)
-    return _mean(losses, weights)
+    batch, items = contexts.shape[0], rows.shape[0]
+    step = max(1, min(batch, _CHUNK_SCORES // items))
+
+    @tf.custom_gradient
+    def loss(contexts: Any, rows: Any, biases: Any) -> Any:
+        shares = weights / tf.maximum(tf.reduce_sum(weights), 1e-9)
+        # the bias as one more dimension: it then costs no pass over the scores of its own, nor does its gradient
+        contexts = tf.concat([contexts, tf.ones_like(contexts[:, :1])], axis=1)
+        rows = tf.concat([rows, biases[:, None]], axis=1)
+        value, of_contexts, of_rows = tf.constant(0.0), [], tf.zeros_like(rows)
+        for begin in range(0, batch, step):
+            part = slice(begin, begin + step)
+            found = _chunk(contexts[part], rows, labels[part] - 1, shares[part][:, None], label_smoothing)
+            value += found[0]
+            of_contexts.append(found[1][:, :-1])
+            of_rows += found[2]
+        gradients = (tf.concat(of_contexts, axis=0), of_rows[:, :-1], of_rows[:, -1])
+        return value, lambda upstream: tuple(upstream * gradient for gradient in gradients)
+
+    return loss(contexts, rows, biases)
+
+
+def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float) -> tuple[Any, Any, Any]:
+    """Loss of some examples, each counting with its share, and the gradients of contexts and rows."""
+    scores = tf.matmul(contexts, rows, transpose_b=True)
+    highest = tf.reduce_max(scores, axis=1, keepdims=True)
+    powers = tf.exp(scores - highest)
+    total = tf.reduce_sum(powers, axis=1, keepdims=True)
+    label_rows = tf.gather(rows, labels)
+    label_scores = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
+    losses = tf.math.log(total) + highest - (1.0 - smoothing) * label_scores
+    # probability of item v = powers[v] / total; each score's gradient is that, less what the target has
+    scale, on_label = shares / total, (1.0 - smoothing) * shares
+    of_contexts = tf.matmul(powers, rows) * scale - label_rows * on_label
+    of_rows = tf.matmul(powers, contexts * scale, transpose_a=True)
+    of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None], contexts * on_label)
+    if smoothing:
+        mean_row = tf.reduce_mean(rows, axis=0, keepdims=True)
+        losses -= smoothing * tf.reduce_sum(contexts * mean_row, axis=1, keepdims=True)
+        of_contexts -= smoothing * shares * mean_row
+        of_rows -= smoothing / rows.shape[0] * tf.reduce_sum(contexts * shares, axis=0, keepdims=True)
+    return tf.reduce_sum(losses * shares), of_contexts, of_rows
+
+
+def sampled_softmax(
+    contexts: Any,
+    label_rows: Any,
+    label_biases: Any,
+    negative_rows: Any,
+    negative_biases: Any,
+    is_label: Any,
+    log_expected: Any,
+    weights: Any,
+) -> Any:
+    """Weighted mean cross-entropy over the label and negatives that all examples share.
+
+    The negatives stand for all other items: the score of one that is drawn q times on average counts less log q, which
+    makes their sum an estimate of the whole vocabulary's without bias (Bengio and Senecal 2008). The label is in the
+    sum with certainty, so nothing is taken from its score: that is the correction of the usual logQ correction
+    (Khrylchenko et al. 2025).
+
+    Args:
+        contexts: float32 [batch, dim].
+        label_rows: float32 [batch, dim].
+        label_biases: float32 [batch].
+        negative_rows: float32 [negatives, dim].
+        negative_biases: float32 [negatives].
+        is_label: bool [batch, negatives], whether the negative is the example's own label, and so no negative of it.
+        log_expected: float32, or float32 [negatives]: logarithm of how often each is drawn on average.
+        weights: float32 [batch].
+    """
+    # label score 0, two negatives with score log(3) out of four other items -> log(1 + 2 * 3 * 4 / 2) - 0 = 2.565
+
+    @tf.custom_gradient
+    def loss(contexts: Any, label_rows: Any, label_biases: Any, negative_rows: Any, negative_biases: Any) -> Any:
+        shares = (weights / tf.maximum(tf.reduce_sum(weights), 1e-9))[:, None]
+        contexts = tf.concat([contexts, tf.ones_like(contexts[:, :1])], axis=1)
+        label_rows = tf.concat([label_rows, label_biases[:, None]], axis=1)
+        negative_rows = tf.concat([negative_rows, (negative_biases - log_expected)[:, None]], axis=1)
+        own = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
+        scores = tf.where(is_label, _NO_CANDIDATE, tf.matmul(contexts, negative_rows, transpose_b=True))
+        highest = tf.maximum(tf.reduce_max(scores, axis=1, keepdims=True), own)
+        powers, own_power = tf.exp(scores - highest), tf.exp(own - highest)
+        total = tf.reduce_sum(powers, axis=1, keepdims=True) + own_power
+        value = tf.reduce_sum((tf.math.log(total) + highest - own) * shares)
+        scale = shares / total
+        on_label = shares - own_power * scale
+        of_contexts = tf.matmul(powers, negative_rows) * scale - label_rows * on_label
+        of_labels = -contexts * on_label
+        of_negatives = tf.matmul(powers, contexts * scale, transpose_a=True)
+        gradients = (of_contexts[:, :-1], *_apart(of_labels), *_apart(of_negatives))
+        return value, lambda upstream: tuple(upstream * gradient for gradient in gradients)
+
+    return loss(contexts, label_rows, label_biases, negative_rows, negative_biases)
+
+
+def _apart(rows_and_biases: Any) -> tuple[Any, Any]:
+    return rows_and_biases[:, :-1], rows_and_biases[:, -1]
 
 
 def batch_softmax(scores: Any, labels: Any, weights: Any) -> Any:
@@ -43,8 +143,5 @@ def batch_softmax(scores: Any, labels: Any, weights: Any) -> Any:
     own = tf.eye(tf.shape(labels)[0], dtype=tf.bool)
     negative = (labels[:, None] != labels[None, :]) & (weights > 0)[None, :]
     candidates = tf.where(own | negative, scores, _NO_CANDIDATE)
-    return _mean(tf.reduce_logsumexp(candidates, axis=1) - tf.linalg.diag_part(scores), weights)
-
-
-def _mean(losses: Any, weights: Any) -> Any:
-    return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
+    losses = tf.reduce_logsumexp(candidates, axis=1) - tf.linalg.diag_part(scores)
+    return tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(weights), 1e-9)

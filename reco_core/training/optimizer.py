@@ -41,15 +41,20 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
 
+def learning_rates(config: TrainingConfig, steps_per_epoch: int) -> WarmUpAndDecay:
+    """The learning rate of each step."""
+    total = config.max_epochs * steps_per_epoch
+    return WarmUpAndDecay(
+        config.learning_rate, min(config.warmup_steps, total // 10), config.learning_rate_decay, total
+    )
+
+
 def build_optimizer(config: TrainingConfig, variables: list[Any], steps_per_epoch: int) -> Any:
     """A Keras optimizer built for `variables`; biases are not decayed.
 
     Adagrad's accumulators begin at 0.1, as Keras has it, and so in the original toolkit.
     """
-    total = config.max_epochs * steps_per_epoch
-    rate = WarmUpAndDecay(
-        config.learning_rate, min(config.warmup_steps, total // 10), config.learning_rate_decay, total
-    )
+    rate = learning_rates(config, steps_per_epoch)
     clip = config.gradient_clip_norm
     if config.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, global_clipnorm=clip)

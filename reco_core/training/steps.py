@@ -1,9 +1,10 @@
-"""Training steps, compiled once: batch, gradient and update in one XLA program, several of them per call."""
+"""Training steps, compiled once: gradient and update in one XLA program, several of them per call."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from reco_core.config import JobConfig
 from reco_core.model import DualEncoder
 from reco_core.training.batches import TrainingExamples
 from reco_core.training.losses import batch_softmax, full_softmax
+from reco_core.training.sampled_step import SampledStep, encoded
+from reco_core.training.sequences import SequenceExamples
+from reco_core.training.updates import Updates
 
 # One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
 _CALL_SECONDS = 0.25
@@ -22,35 +26,24 @@ _CALL_SECONDS = 0.25
 class CompiledSteps:
     """Several steps per call of a compiled function; how many never changes the result."""
 
-    def __init__(self, config: JobConfig, model: DualEncoder, optimizer: Any, data: TrainingExamples) -> None:
+    def __init__(
+        self, config: JobConfig, model: DualEncoder, updates: Updates, data: TrainingExamples | SequenceExamples
+    ) -> None:
         self.data = data
         self.steps_per_call = 1
         self.first_call_seconds: float | None = None  # a single step, and the compilation
         self.last_rate: float | None = None  # examples per second in the call before; None where it compiled
         self._seconds = 0.0
         self._steps = 0
-        variables = model.trainable_variables
-        smoothing = config.training.label_smoothing
-
-        @tf.function(jit_compile=True)
-        def step(rows: Any, number: Any) -> Any:
-            batch = data.gather(rows)
-            seed = (tf.constant(config.seed % 2**31), number)
-            with tf.GradientTape() as tape:
-                if config.training.loss == "batch_softmax":
-                    scores = model.scores(batch.inputs, seed, candidates=batch.labels)
-                    loss = batch_softmax(scores, batch.labels, batch.weights)
-                else:
-                    loss = full_softmax(model.scores(batch.inputs, seed), batch.labels, batch.weights, smoothing)
-            # dense, so that every optimizer treats rows that took no part in the same way
-            gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
-            optimizer.apply(gradients, variables)
-            return loss
-
+        if config.training.loss == "sampled_softmax":
+            step: Callable[[Any, Any], Any] = SampledStep(config, model, updates, data)
+        else:
+            step = _whole_step(config, model, updates, data)
         scalar = tf.TensorSpec([], tf.int32)
+        order_spec = tf.TensorSpec([None, *data.order_shape], tf.int32)
 
         # the number of steps in an epoch is left open, so that nothing is traced twice
-        @tf.function(input_signature=[tf.TensorSpec([None, data.batch_size], tf.int32), scalar, scalar, scalar])
+        @tf.function(input_signature=[order_spec, scalar, scalar, scalar])
         def steps(order: Any, first: Any, last: Any, number: Any) -> Any:
             losses = tf.TensorArray(tf.float32, size=last - first)
             for i in tf.range(first, last):
@@ -62,13 +55,13 @@ class CompiledSteps:
     @property
     def examples_per_second(self) -> float | None:
         """Over all steps of this process, compilation not counted."""
-        return self._steps * self.data.batch_size / self._seconds if self._seconds else None
+        return self._steps * self.data.examples_per_step / self._seconds if self._seconds else None
 
     def run(self, order: Any, before: int, first: int, last: int) -> NDArray[np.float32]:
         """Losses of the next steps.
 
         Args:
-            order: int32 [steps, batch] rows of the examples in this pass, as `TrainingExamples.order` gives them.
+            order: int32 [steps, ...] what each step of this pass is made of, as the examples' `order` gives it.
             before: steps in all passes before this one.
             first: the next step of this pass, from 0.
             last: the step to stop before, if a call gets that far.
@@ -85,6 +78,35 @@ class CompiledSteps:
         else:
             self._seconds += seconds
             self._steps += len(losses)
-            self.last_rate = len(losses) * self.data.batch_size / max(seconds, 1e-6)
+            self.last_rate = len(losses) * self.data.examples_per_step / max(seconds, 1e-6)
             self.steps_per_call = max(1, math.ceil(len(losses) * _CALL_SECONDS / max(seconds, 1e-6)))
         return losses
+
+
+def _whole_step(
+    config: JobConfig, model: DualEncoder, updates: Updates, data: TrainingExamples | SequenceExamples
+) -> Callable[[Any, Any], Any]:
+    """A step that reads and updates all rows of the item table."""
+    variables = model.trainable_variables
+    training, labels_encoder = config.training, model.label_encoder
+
+    @tf.function(jit_compile=True)
+    def step(order: Any, number: Any) -> Any:
+        batch = data.gather(order)
+        seed = (tf.constant(config.seed % 2**31), number)
+        labels, weights = tf.reshape(batch.labels, [-1]), tf.reshape(batch.weights, [-1])
+        with tf.GradientTape() as tape:
+            rows, biases = labels_encoder.rows(model.id_drop_seed(seed)), labels_encoder.biases()
+            embedded = tf.gather(rows, tf.maximum(batch.inputs["history"] - 1, 0))
+            contexts = encoded(model, embedded, batch, seed)
+            if training.loss == "batch_softmax":
+                scores = tf.matmul(contexts, tf.gather(rows, labels - 1), transpose_b=True)
+                loss = batch_softmax(scores + tf.gather(biases, labels - 1), labels, weights)
+            else:
+                loss = full_softmax(contexts, rows, biases, labels, weights, training.label_smoothing)
+        # dense, so that every optimizer treats rows that took no part in the same way
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+        updates.apply(gradients)
+        return loss
+
+    return step

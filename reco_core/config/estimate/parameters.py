@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from reco_core.config.encoders import Cnn, EncoderConfig, Rnn
+from reco_core.config.encoders import Cnn, EncoderConfig, Gru, Rnn, Transformer
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.features import ActivityGroup, Feature, FloatFeature, GlobalGroup, TimeGapFeature
 from reco_core.config.models import JobConfig
@@ -30,7 +30,8 @@ class Matrix:
 def encoder_matrices(config: JobConfig) -> Iterator[Matrix]:
     """The context encoder's matrices, as reco_core.model.context_encoders builds them."""
     dim = config.model.embedding_dim
-    yield from _matrices(config.encoder, dim + sequence_width(config.features.history), dim)
+    length = config.examples.max_history_length
+    yield from _matrices(config.encoder, dim + sequence_width(config.features.history), dim, length)
 
 
 def encoder_width(config: JobConfig) -> int:
@@ -43,7 +44,7 @@ def group_matrices(config: JobConfig) -> Iterator[Matrix]:
     """Matrices of the encoders of the feature groups."""
     for group in feature_groups(config):
         width = sequence_width(group.features)
-        yield from _matrices(group.encoder, width, width)
+        yield from _matrices(group.encoder, width, width, config.examples.max_history_length)
 
 
 def feature_tables(config: JobConfig, work: Workload) -> Iterator[Matrix]:
@@ -70,7 +71,8 @@ def dense_matrices(config: JobConfig) -> Iterator[Matrix]:
     for group in feature_groups(config):
         own = sequence_width(group.features)
         width += _width(group.encoder, own, own)
-    for units in (*config.model.hidden_layers, config.model.embedding_dim):
+    projection = (config.model.embedding_dim,) if config.projects else ()
+    for units in (*config.model.hidden_layers, *projection):
         yield Matrix(width, units, units)
         width = units
 
@@ -90,8 +92,8 @@ def parameters(config: JobConfig, work: Workload) -> int:
     return tables + sum(matrix.weights + matrix.bias for matrix in matrices)
 
 
-def _matrices(encoder: EncoderConfig, width: int, dim: int) -> Iterator[Matrix]:
-    """An encoder's over vectors of `width` numbers; filters are multiples of `dim`."""
+def _matrices(encoder: EncoderConfig, width: int, dim: int, length: int) -> Iterator[Matrix]:
+    """An encoder's over `length` vectors of `width` numbers; filters are multiples of `dim`."""
     if isinstance(encoder, Cnn):
         for ratio in encoder.num_filter_ratios:
             yield Matrix(encoder.kernel_size * width, ratio * dim, ratio * dim)
@@ -100,9 +102,32 @@ def _matrices(encoder: EncoderConfig, width: int, dim: int) -> Iterator[Matrix]:
         units = encoder.num_units
         yield Matrix(width, 4 * units, 4 * units)
         yield Matrix(units, 4 * units, 0)
+    elif isinstance(encoder, Gru):
+        units = encoder.num_units
+        yield Matrix(width, 3 * units, 3 * units)
+        yield Matrix(units, 3 * units, 3 * units)
+    elif isinstance(encoder, Transformer):
+        yield from _attention(encoder, width, dim, length)
+
+
+def _attention(encoder: Transformer, width: int, dim: int, length: int) -> Iterator[Matrix]:
+    """A transformer's over `length` vectors of `width` numbers; what isn't a matrix goes with one as its bias."""
+    inner = _width(encoder, width, dim)
+    if width > dim:
+        yield Matrix(width - dim, inner, 0)
+    for _ in range(encoder.blocks):
+        yield Matrix(inner, inner, inner + encoder.heads * length)  # queries; a gain, the numbers for recency
+        yield from (Matrix(inner, inner, 0),) * 3
+        wide = encoder.feed_forward_ratio * inner
+        yield Matrix(inner, wide, wide + inner)
+        yield Matrix(wide, inner, inner)
+    yield Matrix(0, 0, inner)  # the last gain
 
 
 def _width(encoder: EncoderConfig, width: int, dim: int) -> int:
+    """Size of an encoder's output."""
     if isinstance(encoder, Cnn):
         return encoder.num_filter_ratios[-1] * dim
-    return encoder.num_units if isinstance(encoder, Rnn) else width
+    if isinstance(encoder, Transformer):
+        return encoder.heads * -(-dim // encoder.heads)
+    return encoder.num_units if isinstance(encoder, Rnn | Gru) else width

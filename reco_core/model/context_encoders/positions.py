@@ -15,14 +15,3 @@ def last_position(mask: Any) -> Any:
     """float32 [batch, length], ones and then zeros -> 1 at the last real position, 0 elsewhere."""
     # mask 1 1 0 -> [0 1 0]
     return mask - tf.pad(mask[:, 1:], [[0, 0], [0, 1]])
-
-
-def visible(first: Any) -> Any:
-    """Which columns each column of a packed row may look at: bool [rows, columns, columns].
-
-    Args:
-        first: int32 [rows, columns], the column at which the history that a column belongs to begins.
-    """
-    # first 0 0 2 -> column 1 sees 0 and 1, column 2 only itself
-    column = tf.range(tf.shape(first)[1])
-    return (column[None, None, :] >= first[:, :, None]) & (column[None, None, :] <= column[None, :, None])

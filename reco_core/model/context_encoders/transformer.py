@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from reco_core.model.context_encoders.positions import Drop, last_position, visible
+from reco_core.model.context_encoders.positions import Drop, last_position
 
 _UNSEEN = -3e4  # added to what may not be looked at: its exponential is 0, and float16 can hold it
 _EPSILON = 1e-6
@@ -25,26 +25,29 @@ _SITES = 3  # places with dropout in a block
 class TransformerEncoder(keras.layers.Layer):
     """Blocks of attention and a feed-forward network, each added to its input, then a last normalisation.
 
-    Normalisation stands before each part ("pre-norm"), which trains without a warm-up of thousands of steps.
+    Normalisation stands before each part ("pre-norm"), which trains without a warm-up of thousands of steps. Of each
+    position the first `dim` numbers are the item's embedding; what follows are features beside it.
     """
 
-    def __init__(self, blocks: int, heads: int, feed_forward_ratio: int, **kwargs: Any) -> None:
+    def __init__(self, dim: int, blocks: int, heads: int, feed_forward_ratio: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.dim = dim
+        self.width = heads * -(-dim // heads)
         self.blocks = blocks
         self.heads = heads
         self.feed_forward_ratio = feed_forward_ratio
-        self.width = 0
         self.length = 0
         self.entry: Any = None
         self.last_gain: Any = None
         self._blocks: list[_Block] = []
 
     def build(self, input_shape: Any) -> None:
-        """Create the weights for [batch, length, dim]; longer histories can't be read later, shorter ones can."""
-        _, self.length, dim = input_shape
-        self.width = self.heads * -(-dim // self.heads)
-        if self.width != dim:
-            self.entry = self.add_weight(name="entry", shape=(dim, self.width), initializer="glorot_uniform")
+        """Create the weights for [batch, length, numbers]; longer histories can't be read later, shorter ones can."""
+        _, self.length, numbers = input_shape
+        if numbers > self.dim:
+            self.entry = self.add_weight(
+                name="entry", shape=(numbers - self.dim, self.width), initializer="glorot_uniform"
+            )
         for number in range(self.blocks):
             block = _Block(self.heads, self.feed_forward_ratio, name=f"block_{number}")
             block.build((None, self.length, self.width))
@@ -54,8 +57,8 @@ class TransformerEncoder(keras.layers.Layer):
         super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
-        """[batch, length, dim] -> [batch, width]."""
-        return (input_shape[0], self.heads * -(-input_shape[-1] // self.heads))
+        """[batch, length, numbers] -> [batch, width]: the least multiple of the heads that holds an embedding."""
+        return (input_shape[0], self.width)
 
     def call(self, embedded: Any, mask: Any, drop: Drop | None = None) -> Any:
         """[batch, length, dim], [batch, length] -> [batch, width], the state of the last real position."""
@@ -69,31 +72,37 @@ class TransformerEncoder(keras.layers.Layer):
         column = tf.minimum(tf.range(length), tf.reduce_max(newest))
         seen = (tf.range(length)[None, :] <= tf.range(length)[:, None])[None] & real
         for number, block in enumerate(self._blocks[:-1]):
-            hidden = block(hidden, hidden, seen, block.recency(column, length), _at(drop, number))
+            hidden = block.transformed(hidden, hidden, seen, block.recency(column, length), _at(drop, number))
         # of the last block only one position is wanted
         last = self._blocks[-1]
         asking = tf.reduce_sum(hidden * last_position(mask)[:, :, None], axis=1, keepdims=True)  # [batch, 1, width]
         recency = tf.transpose(last.recency(newest, length), [1, 0, 2])[:, :, None]  # [batch, heads, 1, length]
-        hidden = last(asking, hidden, real, recency, _at(drop, self.blocks - 1))
+        hidden = last.transformed(asking, hidden, real, recency, _at(drop, self.blocks - 1))
         # an empty history has nothing to be read
         return self._leave(hidden)[:, 0] * tf.minimum(count, 1.0)[:, None]
 
-    def every_position(self, embedded: Any, first: Any, drop: Drop | None = None) -> Any:
+    def every_position(self, embedded: Any, seen: Any, drop: Drop | None = None) -> Any:
         """Several histories in each row -> the state after each of their items: [rows, columns, width].
 
         Args:
-            embedded: float32 [rows, columns, dim]; columns is at most the length that it was built for.
-            first: int32 [rows, columns], the column at which each column's own history begins.
+            embedded: float32 [rows, columns, dim].
+            seen: bool [rows, columns, columns], which columns are the history of each: itself and those before it, at
+                most as many as the length that it was built for.
         """
         hidden = self._enter(embedded)
         columns = int(hidden.shape[1])
-        seen = visible(first)
         for number, block in enumerate(self._blocks):
-            hidden = block(hidden, hidden, seen, block.recency(np.arange(columns), columns), _at(drop, number))
+            hidden = block.transformed(
+                hidden, hidden, seen, block.recency(np.arange(columns), columns), _at(drop, number)
+            )
         return self._leave(hidden)
 
     def _enter(self, embedded: Any) -> Any:
-        return embedded if self.entry is None else tf.matmul(embedded, self.entry.value)
+        # the item's own embedding goes straight in, features beside it are added to it
+        hidden = embedded[..., : self.dim]
+        if self.width > self.dim:
+            hidden = tf.pad(hidden, [[0, 0], [0, 0], [0, self.width - self.dim]])
+        return hidden if self.entry is None else hidden + tf.matmul(embedded[..., self.dim :], self.entry.value)
 
     def _leave(self, hidden: Any) -> Any:
         return _normalised(hidden) * self.last_gain.value
@@ -102,6 +111,7 @@ class TransformerEncoder(keras.layers.Layer):
         """Arguments of the constructor."""
         return {
             **super().get_config(),
+            "dim": self.dim,
             "blocks": self.blocks,
             "heads": self.heads,
             "feed_forward_ratio": self.feed_forward_ratio,
@@ -141,10 +151,11 @@ class _Block(keras.layers.Layer):
             length: columns that are asked, from 0.
         """
         # column 2 asks columns 0 1 2 -> the numbers for 2, 1 and 0 interactions between
-        between = tf.maximum(tf.convert_to_tensor(asking)[:, None] - tf.range(length)[None, :], 0)
+        between = tf.convert_to_tensor(asking, tf.int32)[:, None] - tf.range(length)[None, :]
+        between = tf.clip_by_value(between, 0, self.recency_bias.shape[1] - 1)
         return tf.gather(self.recency_bias.value, between, axis=1)
 
-    def call(self, asking: Any, hidden: Any, seen: Any, recency: Any, drop: Drop | None) -> Any:
+    def transformed(self, asking: Any, hidden: Any, seen: Any, recency: Any, drop: Drop | None) -> Any:
         """float32 [batch, asking, width], [batch, length, width], bool [batch, asking, length] -> as `asking`.
 
         `recency` is [heads, asking, length], or has the batch before that.
@@ -153,7 +164,7 @@ class _Block(keras.layers.Layer):
         queries = self._heads(_normalised(asking) * gain, self.query)  # [batch, heads, asking, width / heads]
         normalised = _normalised(hidden) * gain
         keys, values = self._heads(normalised, self.key), self._heads(normalised, self.value)
-        scores = tf.matmul(queries, keys, transpose_b=True) * (keys.shape[-1] ** -0.5) + recency
+        scores = tf.matmul(queries, keys, transpose_b=True) * self._each_width() ** -0.5 + recency
         attention = tf.nn.softmax(tf.where(seen[:, None], scores, _UNSEEN))
         found = tf.transpose(tf.matmul(_drop(drop, attention, 0), values), [0, 2, 1, 3])
         asking += _drop(drop, self._product(tf.reshape(found, tf.shape(asking)), self.output_matrix), 1)
@@ -161,10 +172,14 @@ class _Block(keras.layers.Layer):
         inner = tf.nn.relu(self._product(inner, self.expand) + self.expand_bias.value)
         return asking + _drop(drop, self._product(inner, self.contract) + self.contract_bias.value, 2)
 
+    def _each_width(self) -> int:
+        """Of a head."""
+        return int(self.query.shape[1]) // self.heads
+
     def _heads(self, hidden: Any, matrix: Any) -> Any:
         """[batch, positions, width] -> [batch, heads, positions, width / heads]."""
         batch, positions = tf.shape(hidden)[0], hidden.shape[1]
-        split = tf.reshape(self._product(hidden, matrix), [batch, positions, self.heads, -1])
+        split = tf.reshape(self._product(hidden, matrix), [batch, positions, self.heads, self._each_width()])
         return tf.transpose(split, [0, 2, 1, 3])
 
     def _product(self, hidden: Any, matrix: Any) -> Any:

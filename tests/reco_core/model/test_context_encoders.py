@@ -69,6 +69,23 @@ class Contract:
         empty = np.zeros((1, LENGTH), np.float32)
         assert np.array_equal(layer(embedded[:1], empty), layer(embedded[1:2], empty))
 
+    def test_whole_sequences_give_what_each_history_gives(self, layer):
+        if not hasattr(layer, "every_position"):
+            pytest.skip("it reads one history at a time")
+        # row 0 holds histories of 3 and 2 items and a pad, row 1 one of 6
+        first = np.array([[0, 0, 0, 3, 3, 5], [0] * 6])
+        column = np.arange(LENGTH)
+        seen = (column[None, None, :] >= first[:, :, None]) & (column[None, None, :] <= column[None, :, None])
+        embedded = np.random.default_rng(3).normal(size=(2, LENGTH, DIM)).astype(np.float32)
+        found = np.asarray(layer.every_position(embedded, seen))
+        for row in range(2):
+            for end in range(LENGTH):
+                history = embedded[row, first[row, end] : end + 1]
+                window = np.zeros((1, LENGTH, DIM), np.float32)
+                window[0, : len(history)] = history
+                mask = (column < len(history)).astype(np.float32)[None]
+                assert np.allclose(found[row, end], np.asarray(layer(window, mask))[0], atol=1e-5), (row, end)
+
     def test_it_survives_its_config(self, layer, embedded, mask):
         import keras
 
