@@ -26,8 +26,10 @@ def disk_full(run: Run) -> Result:
     with _small_disk() as disk, run.service(state_dir=str(disk), min_free_bytes=0) as stack:
         stack.start_worker(light=False)
         dataset = stack.dataset()
+        began = time.monotonic()
         with _Highest(disk) as used:
-            reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 300)[0])
+            reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 600)[0])
+        lasts = time.monotonic() - began
         needs = used.most - used.least
         for number in range(run.n):
             # Evenly over all that a job writes, with some luck within each part.
@@ -40,21 +42,24 @@ def disk_full(run: Run) -> Result:
                     if getattr(error, "code", TYPED) != TYPED:
                         run.violations.append(f"{free} bytes free: the API said {error}")
                 else:
-                    stack.wait(lambda job_id=job_id: not unfinished(stack, [job_id]), 40)  # type: ignore[misc]
+                    stack.wait(lambda job_id=job_id: not unfinished(stack, [job_id]), 20 + 2 * lasts)  # type: ignore[misc]
                 stuck = bool(job_id) and bool(unfinished(stack, [job_id]))
             if not job_id:
                 ended["refused"] += 1
                 job_id = train(stack, dataset)
-            job = wait_for_all(stack, [job_id], 120)[0]
+            job = wait_for_all(stack, [job_id], 60 + 4 * lasts)[0]
             if job.status == "failed":
                 code = (job.error or {}).get("code")
                 ended["typed error"] += 1
                 if code != TYPED:
                     run.violations.append(f"{free} bytes free: failed as {code}: {(job.error or {}).get('message')}")
-                job = wait_for_all(stack, [stack.client.retry_job(job_id).id], 120)[0]
+                job = wait_for_all(stack, [stack.client.retry_job(job_id).id], 60 + 4 * lasts)[0]
             else:
                 ended["waited" if stuck else "had enough"] += 1
-            good += model_sum(job) == reference
+            if (found := model_sum(job)) == reference:
+                good += 1
+            else:
+                run.violations.append(f"{free} bytes free: {job.id} ended as {found[:200]}")
     told = ", ".join(f"{count} {how}" for how, count in ended.items() if count)
     return Result(run.n, good, f"{told}; then the same bytes")
 
