@@ -105,6 +105,17 @@ def test_each_type_on_what_the_one_before_has_made(service, dataset):
     report = json.loads(content(service, there, "report.json"))
     assert there.result["metrics"].keys() >= {"recall@3"}
     assert report["test"]["recall@3"]["value"] == there.result["metrics"]["recall@3"]
+
+    # Trained from there: the version is named, and what can't be carried over ends the job with a typed error.
+    warm = run(service, dataset_id=fresh, config=CONFIG, base=base, model="warm")
+    stated = json.loads(content(service, warm, "manifest.json"))["base"]
+    assert (stated["version"], stated["weights_sha256"]) == ("films@1", files["weights/best.npz"])
+    assert stated["items"] == {"carried": 60, "new": 0, "dropped": 0}
+    wider = service.train_job(dataset_id=fresh, config={**CONFIG, "model": {"embedding_dim": 8}}, base=base)
+    slot.work(service.runtime(), wider)
+    job = service.job(wider)
+    assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "validation_failed")
+    assert job.error["errors"][0]["pointer"] == "/model/embedding_dim"
     with service.database.read() as session:
         assert models.get(session, "films").last_version == 4
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from app.cli import job_files
 from app.cli import jobs as commands
 from app.client import Artifact, BundleInvalid, Client, Job, JobResult
+from reco_core.config import load
 from registry import jobs
 
 
@@ -143,6 +144,22 @@ def test_submit_an_export(run: Any, films: None, service: Any) -> None:
     assert service.read_job(job["id"]).config["export"]["top_k"] == 7
     shown = run("show", job["id"]).stdout
     assert "export of films/1 epoch-00003  short" in shown
+
+
+def test_submit_a_training_from_a_version(run: Any, service: Any) -> None:
+    config = load({"preset": "bow", "seed": 7}).model_dump(mode="json")
+    service.published({"weights/best.npz": b"b"}, manifest={"config": config})
+    dataset = service.validated().id
+    asked = ["--dataset", dataset, "--base-version", "films@1", "--set", "training.max_epochs=3"]
+    job = json.loads(run("submit", *asked, "--json").stdout)
+    assert (job["type"], job["model"]) == ("train", "films")
+    assert job["base"] == {"model": "films", "version": 1, "checkpoint": "best"}
+    queued = service.read_job(job["id"]).config
+    assert (queued["seed"], queued["training"]["max_epochs"], queued["preset"]) == (7, 3, "bow")
+    assert "train from films/1  films" in run("show", job["id"]).stdout
+    other = run("submit", "--dataset", dataset, "--base", "films", "--preset", "rnn")
+    assert other.exit_code == 2
+    assert "/config/encoder/type" in other.output
 
 
 def test_the_newest_version_that_is_not_yanked_is_the_base_by_default(run: Any, films: None, service: Any) -> None:
