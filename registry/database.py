@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_SECONDS = 30.0
 # Transactions take milliseconds; one that says nothing for so long has nobody at its other end.
 IDLE_TRANSACTION_SECONDS = 20.0
+# libpq's own patience with a machine that is gone, or behind a network that drops everything, is a quarter of an hour
+# and more; a thread that waits for it neither works nor gives up. A URL that names one of these has its way.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _CLOCK = "pocketrec_clock"
 _BLOBS = "pocketrec_blobs"
 _READ_ONLY = "pocketrec_read_only"
@@ -145,7 +154,13 @@ _serializer = partial(json.dumps, allow_nan=False, ensure_ascii=False, separator
 
 def _postgresql_engine(url: URL) -> Engine:
     engine = create_engine(
-        url, pool_pre_ping=True, pool_size=10, max_overflow=40, json_serializer=_serializer, hide_parameters=True
+        url,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=40,
+        json_serializer=_serializer,
+        hide_parameters=True,
+        connect_args={name: value for name, value in PATIENCE.items() if name not in url.query},
     )
     event.listen(engine, "connect", _configure_postgresql)
     return engine

@@ -106,3 +106,16 @@ def test_a_connection_lost_within_a_transaction_is_an_outage(postgresql_url):
     assert is_outage(failure(work))
     database.ping()
     database.dispose()
+
+
+@pytest.mark.integration
+def test_a_server_that_is_gone_is_not_waited_for_for_ever(postgresql_url):
+    def parameters(url):
+        database = Database(url)
+        with database.engine.connect() as connection:
+            found = connection.connection.driver_connection.info.get_parameters()
+        database.dispose()
+        return found
+
+    assert parameters(postgresql_url).items() >= {"keepalives_idle": "15", "tcp_user_timeout": "30000"}.items()
+    assert parameters(f"{postgresql_url}&tcp_user_timeout=5000")["tcp_user_timeout"] == "5000"
