@@ -214,6 +214,14 @@ class Stack:
                 one.kill()
         return found
 
+    def keep_logs(self) -> None:
+        """Copy the logs to CHAOS_KEEP_LOGS, if that is set."""
+        if keep := os.environ.get("CHAOS_KEEP_LOGS"):
+            target = Path(keep) / self.folder.name
+            target.mkdir(parents=True, exist_ok=True)
+            for log in self.folder.glob("*.log"):
+                shutil.copy(log, target)
+
     def litter(self) -> list[str]:
         """Temporary folders and files that nobody works in any more; look when the service is idle."""
         found = [path for path in (self.state / "attempts").glob("*") if path.is_dir()]
@@ -267,7 +275,7 @@ class Stack:
 def running(kind: Kind, **settings: object) -> Iterator[Stack]:
     """A stack with its API; workers, and to `stop` it, are up to the caller.
 
-    With CHAOS_KEEP_LOGS=FOLDER the logs of one that ended with an exception are copied there.
+    With CHAOS_KEEP_LOGS=FOLDER the logs of one that ended with an exception, or with a violation, are copied there.
     """
     with ExitStack() as closer:
         # A short path: the embedded broker's socket lies in there.
@@ -277,9 +285,7 @@ def running(kind: Kind, **settings: object) -> Iterator[Stack]:
         try:
             yield stack
         except BaseException:
-            if keep := os.environ.get("CHAOS_KEEP_LOGS"):
-                for log in folder.glob("*.log"):
-                    shutil.copy(log, keep)
+            stack.keep_logs()
             stack.stop()
             raise
 

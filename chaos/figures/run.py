@@ -60,6 +60,8 @@ class Run:
                 self.violations += reader.finish()
             stack.wait(lambda: not stack.litter(), 15)
             self.violations += stack.litter() + stack.stop()
+            if self.violations:
+                stack.keep_logs()
 
 
 def measure(figure: Figure, kind: Kind, seed: int, *, short: bool, n: int | None = None) -> Outcome:
