@@ -13,7 +13,9 @@ MISMATCH = "base_mismatch"
 # A preset is where a whole config begins, and no change of another one.
 _CHANGES = tuple(f"/{name}" for name in JobConfig.model_fields if name != "preset")
 # No weight depends on them. How many values a feature has may differ: they are matched by what they are.
-_FREE = frozenset({"dropout", "column", "length", "vocabulary_size", "neighbours"})
+_FREE = frozenset({"column", "length", "vocabulary_size", "buckets"})
+# Of the section `model`: the rest of it is about training and the files.
+_MODEL = ("embedding_dim", "hidden_layers", "item_bias")
 
 
 def architecture_differences(base: JobConfig, wanted: JobConfig) -> tuple[FieldError, ...]:
@@ -26,7 +28,7 @@ def architecture_differences(base: JobConfig, wanted: JobConfig) -> tuple[FieldE
     ours, theirs = wanted.model_dump(mode="json"), base.model_dump(mode="json")
     faults = [
         *_differences(theirs["encoder"], ours["encoder"], "/encoder"),
-        *_differences(_without_attribute(theirs["model"]), _without_attribute(ours["model"]), "/model"),
+        *_differences(_picked(theirs["model"]), _picked(ours["model"]), "/model"),
         *_attribute(base.model.item_attribute, wanted.model.item_attribute),
     ]
     if not (wanted.features.automatic or base.features.automatic):
@@ -66,8 +68,8 @@ def mismatch(pointer: str, ours: Any, theirs: Any) -> FieldError:
     return FieldError(pointer, MISMATCH, detail)
 
 
-def _without_attribute(model: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in model.items() if name != "item_attribute"}
+def _picked(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: model[name] for name in _MODEL}
 
 
 def _attribute(theirs: str | None, ours: str | None) -> Iterator[FieldError]:

@@ -219,7 +219,15 @@ def test_weights_that_do_not_say_what_their_rows_are(earlier, later):
 @pytest.mark.parametrize(
     ("changes", "pointers"),
     [
-        ({"training": {"max_epochs": 2}, "model": {"dropout": 0.5}, "seed": 3, "export": {"top_k": 5}}, []),
+        (
+            {
+                "training": {"max_epochs": 2},
+                "model": {"dropout": 0.5, "id_dropout": 0.1},
+                "seed": 3,
+                "export": {"top_k": 5},
+            },
+            [],
+        ),
         ({"features": {"global_groups": []}}, ["/features/global_groups"]),
         ({"encoder": {"type": "bow"}}, ["/encoder/type"]),
         ({"encoder": {"kernel_size": 2}}, ["/encoder/kernel_size"]),
