@@ -98,6 +98,7 @@ class ModelConfig(Section):
     )
 
 
+MOST_ITEMS_IN_FULL = 20_000  # from which on the loss over all items takes most of a training step's time
 LONG_HISTORY = 32  # interactions from which windows cost so much more than sequences that these are the default
 
 
@@ -121,10 +122,11 @@ class TrainingConfig(Section):
         "histories are long. `windows`: each example has its own history, as any encoder and all features allow. "
         "`auto` takes sequences where the encoder allows them and max_history_length is 32 or more.",
     )
-    loss: Literal["full_softmax", "sampled_softmax", "batch_softmax"] = Field(
+    loss: Literal["auto", "full_softmax", "sampled_softmax", "batch_softmax"] = Field(
         "full_softmax",
-        description="Softmax over all items, over the label and `negatives` drawn items (for large vocabularies: the "
-        "cost of a step doesn't depend on them), or over the labels of the batch only (less accurate).",
+        description="Softmax over all items; over the label and `negatives` drawn items (for large vocabularies: the "
+        "cost of a step doesn't depend on them); or over the labels of the batch only (less accurate). `auto`: "
+        "full_softmax up to 20,000 items, beyond that sampled_softmax.",
     )
     negatives: int = Field(
         512, ge=1, le=65536, description="Items drawn for each step of sampled_softmax; all examples share them."
@@ -174,13 +176,20 @@ class TrainingConfig(Section):
     def _fields_apply(self) -> Self:
         if self.weight_decay and self.optimizer != "adamw":
             raise ValueError(f"weight_decay is AdamW's, and the optimizer is {self.optimizer!r}; change one of them")
-        if self.label_smoothing and self.loss != "full_softmax":
+        if self.label_smoothing and self.loss not in ("auto", "full_softmax"):
             raise ValueError("label_smoothing needs the loss full_softmax; set it to 0 or change loss")
-        if "negatives" in self.model_fields_set and self.negatives != 512 and self.loss != "sampled_softmax":
+        chosen = "negatives" in self.model_fields_set and self.negatives != 512
+        if chosen and self.loss not in ("auto", "sampled_softmax"):
             raise ValueError(
                 f"negatives are drawn for sampled_softmax, and the loss is {self.loss!r}; change one of them"
             )
         return self
+
+    def loss_for(self, items: int) -> str:
+        """The loss where there are `items` items to choose from."""
+        if self.loss != "auto":
+            return self.loss
+        return "full_softmax" if items <= MOST_ITEMS_IN_FULL else "sampled_softmax"
 
     @property
     def most_kept(self) -> int:

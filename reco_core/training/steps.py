@@ -35,7 +35,7 @@ class CompiledSteps:
         self.last_rate: float | None = None  # examples per second in the call before; None where it compiled
         self._seconds = 0.0
         self._steps = 0
-        if config.training.loss == "sampled_softmax":
+        if config.training.loss_for(model.label_encoder.items) == "sampled_softmax":
             step: Callable[[Any, Any], Any] = SampledStep(config, model, updates, data)
         else:
             step = _whole_step(config, model, updates, data)

@@ -16,7 +16,8 @@ class Updates:
     """The optimizer of a run. With sampled softmax the item table and its biases are updated by rows."""
 
     def __init__(self, config: TrainingConfig, model: DualEncoder, steps_per_epoch: int) -> None:
-        tables = model.label_encoder.tables if config.loss == "sampled_softmax" else []
+        sampled = config.loss_for(model.label_encoder.items) == "sampled_softmax"
+        tables = model.label_encoder.tables if sampled else []
         by_rows = {id(table) for table in tables}
         self.dense = [variable for variable in model.trainable_variables if id(variable) not in by_rows]
         self._clip = config.gradient_clip_norm
