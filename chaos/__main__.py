@@ -33,8 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
     for figure in FIGURES:
         if options.only and figure.name not in options.only:
             continue
-        if options.ci and not figure.in_ci:
-            continue
         for kind in figure.kinds:
             if options.on and kind not in options.on:
                 continue
@@ -71,7 +69,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the luck of faults and times; by default another one each time")
     parser.add_argument("--n", type=int, help="how often, instead of the number of the form")
     parser.add_argument("--short", action="store_true", help="small numbers")
-    parser.add_argument("--ci", action="store_true", help="without the figures that only the long form measures")
     parser.add_argument("--stock", action="store_true", help="also the same fire on plain Celery, as a second column")
     parser.add_argument("--out", type=Path, help="write the outcomes there as JSON")
     return parser.parse_args(arguments)

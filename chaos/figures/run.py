@@ -27,7 +27,6 @@ class Figure:
     long: int
     kinds: tuple[Kind, ...]
     measure: Callable[[Run], Result]
-    in_ci: bool = True
 
 
 @dataclass
