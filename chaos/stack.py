@@ -35,7 +35,7 @@ KINDS: dict[Kind, str] = {
     "rabbitmq": "SQLite, RabbitMQ",
 }
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 # Short, since the harness waits for them all the time. The defaults are measured by figure 5 and 17.
 FAST: dict[str, object] = {
     "heartbeat_seconds": 0.5,
