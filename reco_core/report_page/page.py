@@ -79,7 +79,7 @@ def render(
         facts.data(report),
         facts.protocol(report),
         quality.everything(report),
-        facts.config_summary(config, data_hash),
+        facts.config_summary(config, data_hash, report.get("neighbours")),
         tag(
             "footer",
             "Made by PocketRec from report.json and measurements.json, which hold the same figures in full. "

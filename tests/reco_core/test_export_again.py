@@ -111,6 +111,34 @@ def test_weights_of_another_epoch_say_so(again, made_with_weights):
     assert best in (3, 4) or training["best_epoch"] == best
 
 
+@pytest.mark.slow
+def test_a_neighbour_head_is_added_to_weights_and_is_the_one_that_their_run_would_have_had(
+    made_with_weights, again, tmp_path
+):
+    from reco_core import pipeline, training
+
+    changes = {"model": {"neighbours": {"followers": 5}}}
+    out = again(changes)
+    config = with_changes(made_with_weights.config, changes, EXPORT_CHANGES)
+    # nothing is trained: the head is no part of what a checkpoint must agree with
+    checkpoint = training.latest_checkpoint(made_with_weights.work / "checkpoints")
+    work = tmp_path / "work"
+    pipeline.run(config, made_with_weights.log, tmp_path / "bundle", work=work, resume_from=checkpoint)
+    assert tree(tmp_path / "bundle") == tree(out)
+    assert (work / "weights" / "best.npz").exists()
+    plain, found = read(made_with_weights.bundle / "report.json"), read(out / "report.json")
+    head = found["neighbours"]
+    assert "neighbours" not in plain
+    assert head["followers"] == 5
+    assert head["weight"] > 0
+    assert head["validation"]["blended_ndcg@10"] > head["validation"]["dense_ndcg@10"]
+    assert found["validation"]["ndcg@10"]["value"] == pytest.approx(head["validation"]["blended_ndcg@10"], abs=2e-3)
+    assert plain["validation"]["ndcg@10"]["value"] == pytest.approx(head["validation"]["dense_ndcg@10"], abs=2e-3)
+    assert 0 < found["variants"]["float16"]["bytes"] - plain["variants"]["float16"]["bytes"] - 41 * 5 * 3 < 8_500
+    assert found["variants"]["float16"]["refused"] is None
+    assert f"5 followers an item, decay {head['decay']}" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_another_dataset_is_refused(again, make_planted):
     with pytest.raises(CheckpointMismatch, match="were trained on the dataset") as caught:
         again(log=make_planted(32, users=120, items=40))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reco_core.config.encoders import Cnn, Rnn
+from reco_core.config.estimate.budget import neighbour_bytes
 from reco_core.config.estimate.parameters import (
     Matrix,
     dense_matrices,
@@ -41,6 +42,7 @@ _METADATA_LOOP = 850
 _METADATA_FEATURE = 500
 _RAW_IDS = 4_300  # the lookups of raw ids
 _RAW_ID = 12  # an item in their tables; 8 where ids lie close together, up to 36 where a table has gaps
+_NEIGHBOURS = 6_900  # the graph of the neighbour head, in both signatures, and what metadata say of its tensors
 _GOLDEN_AND_REPORT = 60_000  # report.json, golden.json, manifest.json
 _ITEM_LINE = 60  # punctuation of an item in items.json
 _ITEM_FEATURE = 16  # an item's value of a feature there
@@ -49,7 +51,8 @@ _ITEM_FEATURE = 16  # an item's value of a feature there
 def variant_bytes(config: JobConfig, work: Workload) -> dict[VariantName, int]:
     """The size of each variant that is made; float32 always is."""
     names: list[VariantName] = ["float32", *(name for name in config.export.variants if name != "float32")]
-    plain = {name: _weights(name, config, work) + _graph(name, config) + _raw_ids(config, work) for name in names}
+    beside = _raw_ids(config, work) + _neighbours(config, work)
+    plain = {name: _weights(name, config, work) + _graph(name, config) + beside for name in names}
     return {name: size + _metadata(config, work, size) for name, size in plain.items()}
 
 
@@ -114,6 +117,11 @@ def _groups(name: VariantName, config: JobConfig) -> int:
 
 def _raw_ids(config: JobConfig, work: Workload) -> int:
     return _RAW_IDS + _RAW_ID * work.vocabulary if config.export.raw_ids else 0
+
+
+def _neighbours(config: JobConfig, work: Workload) -> int:
+    """The neighbour head, whole numbers in every variant."""
+    return _NEIGHBOURS + neighbour_bytes(config, work.vocabulary) if config.model.neighbours else 0
 
 
 def _metadata(config: JobConfig, work: Workload, plain: int) -> int:

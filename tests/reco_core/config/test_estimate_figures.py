@@ -17,12 +17,13 @@ from reco_core.config.estimate import (
     estimate,
     machine_factor,
     machine_memory,
+    require_budget,
     require_resources,
     warnings,
     workload,
 )
 from reco_core.config.estimate.workload import Lengths
-from reco_core.errors import ResourceEstimateExceeded
+from reco_core.errors import ResourceEstimateExceeded, SizeBudgetImpossible
 
 WORK = Workload(
     rows=100_000,
@@ -141,6 +142,27 @@ def test_more_of_anything_never_costs_less(document, data):
 def test_a_larger_vocabulary_costs_more(document, items):
     small, large = (figures(document, replace(WORK, vocabulary=count)) for count in sorted(items))
     assert all(one <= other for one, other in zip(small, large, strict=True))
+
+
+@pytest.mark.parametrize("items", [100, 40_000])
+def test_a_neighbour_head_is_counted(items):
+    work = replace(WORK, vocabulary=items)
+    without, eight, sixteen = (
+        figures({"model": {"neighbours": one}, "evaluation": {"baselines": []}}, work)
+        for one in (None, True, {"followers": 16})
+    )
+    table = 8 * (items + 1) * (3 if items < 2**15 else 5)
+    assert without[0] == eight[0]  # it has no parameter
+    assert all(table < more - less < table + 8000 for less, more in zip(without[1:4], eight[1:4], strict=True))
+    assert all(more - less == table for less, more in zip(eight[1:4], sixteen[1:4], strict=True))
+    assert all(a < b < c for a, b, c in zip(without[4:], eight[4:], sixteen[4:], strict=True))
+
+
+def test_a_budget_that_the_head_alone_breaks_is_refused():
+    document = {"model": {"embedding_dim": 4, "neighbours": True}, "export": {"max_bytes": 300_000}}
+    require_budget(load({**document, "model": {"embedding_dim": 4}}), 12_101)
+    with pytest.raises(SizeBudgetImpossible, match="and 290,448 of followers"):
+        require_budget(load(document), 12_101)
 
 
 HUGE = {

@@ -27,6 +27,7 @@ RNN = {"type": "rnn", "num_units": 24}
         ({"encoder": RNN, "examples": {"max_history_length": 3}}, ["float32"]),
         ({"encoder": CNN, "export": {"ids": "raw"}}, ["float32", "float16"]),
         ({"encoder": CNN, "repeats": True, "export": {"layout": "reference"}}, ["float32"]),
+        ({"model": {"neighbours": {"followers": 64}}}, ["float32", "dynamic_int8"]),
     ],
 )
 def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document, variants):
@@ -38,9 +39,13 @@ def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document,
     vocabulary = Vocabulary(names, np.ones(301, np.int64), (None,) * 301, None)
     built = model.build(config, vocabulary)
     built.label_encoder.bias.assign(np.linspace(-1, 1, 300))  # zeros would be folded away
+    head = None
+    if config.model.neighbours is not None:
+        table = np.tile(np.arange(1, config.model.neighbours.followers + 1), (301, 1))
+        head = model.NeighbourHead(table.astype(np.int32), table.astype(np.int8), 0.7, 1.0)
     expected = estimate(config, WORK)
     assert expected.parameters == sum(int(np.prod(weight.shape)) for weight in built.trainable_variables)
-    for name, variant in export.export(config, built, vocabulary, tmp_path / "files").variants.items():
+    for name, variant in export.export(config, built, vocabulary, tmp_path / "files", head=head).variants.items():
         assert expected.variants[name] == pytest.approx(variant.bytes, rel=0.05), name
 
 

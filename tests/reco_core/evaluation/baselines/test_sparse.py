@@ -55,3 +55,13 @@ def test_weighted_sums_are_a_matrix_product(
     left = np.zeros((9, table.size))  # the last row has no entry
     np.add.at(left, (rows, indices), weights)
     np.testing.assert_allclose(table.weighted_sums(rows, indices, weights, 9), left @ dense(table), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_the_strongest_of_each_row_come_first_and_equals_by_lower_column(random_set: ExampleSet, count: int) -> None:
+    table = count_followers(random_set, 3)
+    columns, values = table.strongest(count)
+    for row, counts in enumerate(dense(table)):
+        best = [column for column in np.argsort(-counts, kind="stable") if counts[column] > 0][:count]
+        assert columns[row].tolist() == best + [0] * (count - len(best))
+        np.testing.assert_array_equal(values[row], [*counts[best], *[0.0] * (count - len(best))])
