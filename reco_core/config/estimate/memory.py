@@ -18,7 +18,10 @@ _SCORES = 4  # logits, their exponentials and the gradients of both, alive at on
 _ACTIVATIONS = 6
 _COPIES = 14  # weights, two moments, gradients, the best weights, the checkpoint, the tables in export
 _ROW = 120  # columns of the log, sorted; timelines; positions of examples
-_FOLLOWERS = 380  # of a row, for the baseline cooccurrence: ten pairs, merged
+_FOLLOWERS = 380  # of a row, for the baseline cooccurrence and the neighbour head: ten pairs, merged
+_MOST_ENTRIES, _MOST_BLENDED = 1 << 20, 1024  # as in reco_core.training.neighbours
+_ENTRY = 120  # bytes, of a follower in a history on validation: five decays, and what is compared
+_FOLLOWER = 20  # bytes, of one in the table
 _TRANSITIONS = 60  # of a row, for the baseline markov
 _ITEM = 400  # ids, titles and dictionaries as Python objects
 _EASE_TABLES = 6
@@ -39,6 +42,9 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
     size += _FLOAT * batch * (_SCORES * items + _ACTIVATIONS * length * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
     size += (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
+    if config.model.neighbours:
+        entries = min(_MOST_ENTRIES, _MOST_BLENDED * config.export_history_length * config.model.neighbours.followers)
+        size += _ENTRY * entries + _FOLLOWER * items * config.model.neighbours.followers
     if "ease" in config.evaluation.baselines_for(items):
         size += _EASE_TABLES * 8 * (items + 1) ** 2
     return size
@@ -46,7 +52,7 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
 
 def _log(config: JobConfig, work: Workload) -> int:
     per_row, baselines = _ROW, config.evaluation.baselines_for(work.vocabulary)
-    if "cooccurrence" in baselines:
+    if "cooccurrence" in baselines or config.model.neighbours:
         per_row += _FOLLOWERS
     elif "markov" in baselines:
         per_row += _TRANSITIONS

@@ -106,7 +106,19 @@ def _export_seconds(config: JobConfig, work: Workload) -> float:
     unrolled = length if isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS else 0
     loop = 1.2 if isinstance(config.encoder, Rnn) and not unrolled else 0.0
     table = work.vocabulary * config.model.embedding_dim
-    return 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 2.2e-7 * table
+    seconds = 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 2.2e-7 * table
+    return seconds + _neighbours_seconds(config, work)
+
+
+def _neighbours_seconds(config: JobConfig, work: Workload) -> float:
+    """Counting followers, and every blend of them with the model's scores on validation."""
+    if config.model.neighbours is None:
+        return 0.0
+    validation = min(work.validation, MOST_VALIDATION_EXAMPLES)
+    dense = 2 * _weights_used(config, work) / _MATRIX_RATE
+    entries = config.export_history_length * config.model.neighbours.followers
+    counted = 1.7e-7 * config.model.neighbours.steps * work.interactions
+    return _SCORER + counted + validation * (dense + 1e-4 + 6e-9 * work.vocabulary + 1e-6 * entries)
 
 
 def _evaluate_seconds(config: JobConfig, work: Workload) -> float:
