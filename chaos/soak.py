@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.figures.run import submit, unfinished
-from chaos.stack import Kind, Process, Stack, running
+from chaos.stack import CALM, Kind, Process, Stack, running
 
 WAITING = 20  # jobs in the queue, so that the table doesn't hold all of them from the beginning
 BOUNDS: dict[str, float] = {"worker_mb": 10.0, "api_mb": 15.0, "worker_files": 3.0, "api_files": 5.0, "threads": 3.0}
@@ -108,7 +108,7 @@ def plot(samples: Sequence[Sample], width: int = 900, height: int = 360) -> str:
 
 def _soak(kind: Kind, count: int, work_seconds: float) -> tuple[list[Sample], list[str], int]:
     samples: list[Sample] = []
-    with running(kind) as stack:
+    with running(kind, **CALM) as stack:
         for _ in range(2):
             stack.start_worker(work_seconds=work_seconds)
         dataset = stack.dataset()
@@ -123,7 +123,7 @@ def _soak(kind: Kind, count: int, work_seconds: float) -> tuple[list[Sample], li
             waiting = unfinished(stack, waiting)
             samples.append(_sample(stack, time.monotonic() - began, len(ids) - len(waiting), base))
             time.sleep(1.0)
-        done = len(stack.client.jobs(limit=count + 1, status="succeeded"))
+        done = sum(stack.job(job_id).status == "succeeded" for job_id in ids)
         stack.wait(lambda: not stack.litter(), 15)
         left = stack.litter() + stack.stop()
     return samples, left, count - done

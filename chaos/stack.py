@@ -45,6 +45,8 @@ FAST: dict[str, object] = {
     "stop_seconds": 10,
     "trainer_nice": 0,
 }
+# For measurements in which no worker dies: a machine that is busy loses no lease of these.
+CALM: dict[str, object] = {"heartbeat_seconds": 5, "lease_seconds": 60}
 LOG = "user_id,item_id,timestamp\n" + "".join(
     f"u{user},i{(user + step) % 40},{1000 + step}\n" for user in range(300) for step in range(12)
 )

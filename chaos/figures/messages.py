@@ -10,7 +10,7 @@ from contextlib import suppress
 from app.client.errors import Unreachable
 from chaos.figures.run import Result, Run, submit, unfinished, wait_for_all
 from chaos.parts import points
-from chaos.stack import Stack
+from chaos.stack import CALM, Stack
 from worker import publish
 from worker.celery_app import make_app
 
@@ -18,7 +18,7 @@ from worker.celery_app import make_app
 def broker_wiped(run: Run) -> Result:
     """Figure 2: the broker is killed and comes back empty, again and again, while jobs wait."""
     every = 2.0 if run.is_short else 10.0
-    with run.service(slots=2) as stack:
+    with run.service(slots=2, **CALM) as stack:
         for _ in range(2):
             stack.start_worker(work_seconds=0.1)
         dataset = stack.dataset()
@@ -60,7 +60,7 @@ def killed_after_brpop(run: Run) -> Result:
 
 def forty_copies(run: Run) -> Result:
     """Figure 6: each message comes forty times, to two workers."""
-    with run.service() as stack:
+    with run.service(**CALM) as stack:
         for _ in range(2):
             stack.start_worker(work_seconds=0.1)
         dataset = stack.dataset()

@@ -60,7 +60,10 @@ def sigterm(run: Run) -> Result:
         reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 300)[0])
         for _ in range(run.n):
             job_id = train(stack, dataset)
-            seen = stack.wait(lambda job_id=job_id: _progress(stack, job_id), 120)  # type: ignore[misc]
+            seen = stack.wait(lambda job_id=job_id: _progress(stack, job_id), 600)  # type: ignore[misc]
+            if seen is None:
+                run.violations.append(f"{job_id} was not caught in its training")
+                continue
             time.sleep(run.random.uniform(0, 1))
             seen = _progress(stack, job_id) or seen
             began = time.monotonic()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from chaos.figures.run import Result, Run, model_sum, percentiles, submit, unfinished, wait_for_all
 from chaos.parts import trainer
+from chaos.stack import CALM
 from registry import jobs as registry_jobs
 
 DEFAULTS = {"heartbeat_seconds": 10, "lease_seconds": 60, "reaper_seconds": 30, "republish_seconds": 30}
@@ -16,7 +17,7 @@ DEFAULTS = {"heartbeat_seconds": 10, "lease_seconds": 60, "reaper_seconds": 30, 
 
 def database_restarted(run: Run) -> Result:
     """Figure 3: PostgreSQL crashes every 5 to 20 s and is down for up to 5 s."""
-    with run.service(slots=2) as stack:
+    with run.service(slots=2, **CALM) as stack:
         assert stack.postgres is not None
         for _ in range(2):
             stack.start_worker(work_seconds=0.05)
@@ -162,7 +163,7 @@ def cancel(run: Run) -> Result:
 
 def out_of_memory(run: Run) -> Result:
     """Figure 18: jobs that always take more memory than they may, among others that don't."""
-    with run.service(slots=2, memory_bytes=300 << 20, max_job_memory_bytes=8 << 30) as stack:
+    with run.service(slots=2, memory_bytes=300 << 20, max_job_memory_bytes=8 << 30, **CALM) as stack:
         stack.start_worker(work_seconds=0.5)
         dataset = stack.dataset()
         hungry = [submit(stack, dataset, trainer.HUNGRY) for _ in range(run.n)]
