@@ -50,8 +50,8 @@ def shift_the_clock() -> None:
     time.time = lambda: true_time() + offset()
     time.time_ns = lambda: true_ns() + int(offset() * 1e9)
 
-    def shifted(self: Database, url: Any) -> None:
-        make(self, url)
+    def shifted(self: Database, url: Any, **more: Any) -> None:
+        make(self, url, **more)
         if self.dialect == "sqlite":
             self._clock = lambda: datetime.now(UTC) + timedelta(seconds=offset())
 
