@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.client import Client
 from app.client.errors import ApiError, Unreachable
@@ -173,11 +174,11 @@ class Stack:
         return dataset.id
 
     def wait(self, condition: Callable[[], Any], seconds: float) -> Any:
-        """The first true value of `condition()`, or its last one when the time is over."""
+        """The first true value of `condition()`, or its last when the time is over. Until then anything may be away."""
         deadline = time.monotonic() + seconds
         while True:
             found = None
-            with suppress(Unreachable, ApiError):
+            with suppress(Unreachable, ApiError, SQLAlchemyError):
                 found = condition()
             if found or time.monotonic() > deadline:
                 return found

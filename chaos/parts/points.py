@@ -55,7 +55,7 @@ def shift_the_clock() -> None:
         if self.dialect == "sqlite":
             self._clock = lambda: datetime.now(UTC) + timedelta(seconds=offset())
 
-    Database.__init__ = shifted  # type: ignore[assignment,method-assign]
+    Database.__init__ = shifted  # type: ignore[method-assign]
 
 
 def _offset() -> Callable[[], float]:
