@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -87,25 +87,22 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = runs[0]["report"]
     name = first["default_variant"]
 
-    def over(value: Callable[[Mapping[str, Any]], float | None]) -> dict[str, Any] | None:
-        values = [found for found in map(value, runs) if found is not None]
+    def over(*path: str) -> dict[str, Any] | None:
+        values = [value for value in (_at(run, path) for run in runs) if value is not None]
         if not values:
             return None
         return {"mean": mean(values), "spread": stdev(values) if len(values) > 1 else None, "values": values}
+
+    def metrics(*path: str) -> dict[str, Any]:
+        return {key: over("report", *path, key, "value") for key in SHOWN}
 
     return {
         "seeds": len(runs),
         "protocol": first["protocol"],
         "file": name,
-        "test": {key: over(lambda run, key=key: run["report"]["test"][key]["value"]) for key in SHOWN},
-        "validation": {key: over(lambda run, key=key: run["report"]["validation"][key]["value"]) for key in SHOWN},
-        "baselines": {
-            baseline: {
-                key: over(lambda run, key=key, baseline=baseline: run["report"]["baselines"][baseline][key]["value"])
-                for key in SHOWN
-            }
-            for baseline in first["baselines"]
-        },
+        "test": metrics("test"),
+        "validation": metrics("validation"),
+        "baselines": {baseline: metrics("baselines", baseline) for baseline in first["baselines"]},
         "baselines_left_out": first.get("baselines_left_out", {}),
         # how many of the seeds lose to a baseline on either metric, by its own paired comparison
         "lost": {
@@ -115,14 +112,20 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             )
             for baseline in first["baselines"]
         },
-        "bytes": over(lambda run: run["report"]["variants"][run["report"]["default_variant"]]["bytes"]),
-        "latency_ms": over(lambda run: run["measurements"]["variants"][run["report"]["default_variant"]]["latency_ms"]),
-        "training_seconds": over(lambda run: run["measurements"]["phases"]["train"]["seconds"]),
-        "seconds": over(lambda run: run["seconds"]),
-        "epochs": over(lambda run: run["report"]["training"]["epochs"]),
-        "examples_per_second": over(lambda run: run["measurements"]["training"]["examples_per_second"]),
-        "peak_memory_bytes": over(lambda run: run["measurements"]["peak_memory_bytes"]),
+        "bytes": over("report", "variants", name, "bytes"),
+        "latency_ms": over("measurements", "variants", name, "latency_ms"),
+        "training_seconds": over("measurements", "phases", "train", "seconds"),
+        "seconds": over("seconds"),
+        "epochs": over("report", "training", "epochs"),
+        "examples_per_second": over("measurements", "training", "examples_per_second"),
+        "peak_memory_bytes": over("measurements", "peak_memory_bytes"),
     }
+
+
+def _at(document: Any, path: Sequence[str]) -> float | None:
+    for key in path:
+        document = document[key]
+    return None if document is None else float(document)
 
 
 def accuracy_table(found: Mapping[str, Any], name: str) -> Table:
@@ -141,17 +144,17 @@ def accuracy_table(found: Mapping[str, Any], name: str) -> Table:
 
 def cost_table(found: Mapping[str, Any]) -> Table:
     """What the model takes of a phone and of the machine that trains it."""
-    table = Table("bytes", "latency ms", "training s", "whole run s", "epochs", "examples/s", "peak MB", title="Costs")
-    memory = {"mean": found["peak_memory_bytes"]["mean"] / 1e6, "spread": None}
-    table.add_row(
-        _spread(found["bytes"], ",.0f"),
-        _spread(found["latency_ms"], ".3f"),
-        _spread(found["training_seconds"], ".1f"),
-        _spread(found["seconds"], ".1f"),
-        _spread(found["epochs"], ".1f"),
-        _spread(found["examples_per_second"], ",.0f"),
-        _spread(memory, ",.0f"),
-    )
+    table = Table("", "mean ± standard deviation", title="Costs")
+    for key, name, form in (
+        ("bytes", "bytes of the file", ",.0f"),
+        ("latency_ms", "latency of a call, ms", ".3f"),
+        ("training_seconds", "training, s", ".1f"),
+        ("seconds", "whole run, s", ".1f"),
+        ("epochs", "epochs", ".1f"),
+        ("examples_per_second", "examples a second", ",.0f"),
+        ("peak_memory_bytes", "peak memory, bytes", ",.0f"),
+    ):
+        table.add_row(name, _spread(found[key], form))
     return table
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from reco_core.errors import ConfigInvalid, RanksUnreadable
 from reco_core.evaluation import Comparison, RanksFile, compare_ranks, compare_seeds, read_ranks
 from reco_core.evaluation.metrics import metric_values
@@ -102,7 +104,7 @@ def find_ranks(path: Path) -> Path:
 
 
 def _side(runs: Sequence[RanksFile]) -> dict[str, Any]:
-    values = {name: [float(metric_values(name, run.ranks).mean()) for run in runs] for name in METRICS}
+    values = {name: [float(metric_values(name, run.ranks.astype(np.int64)).mean()) for run in runs] for name in METRICS}
     return {
         "seeds": len(runs),
         "metrics": {

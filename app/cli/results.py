@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = ("recall@10", "ndcg@10", "mean_rank")
-TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mean_rank": "mean rank"}
+TITLES = {"recall@10": "HR@10", "ndcg@10": "NDCG@10", "mrr@10": "MRR@10", "mean_rank": "mean rank"}
 
 
 def value_of(figure: Any) -> float | None:

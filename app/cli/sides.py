@@ -40,7 +40,7 @@ def compare_seeds(
         raise CommandFailed(Status.BAD_INPUT, "usage", lines)
     with TemporaryDirectory(prefix="pocketrec-") as scratch:
         paths = sides if name is None else _fetched(name, sides, connect, Path(scratch))
-        compared = _compared(*paths, Path(scratch) / "log")
+        compared = _compared(paths[0], paths[1], Path(scratch) / "log")
     if as_json:
         print_json(compared)
         return

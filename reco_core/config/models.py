@@ -259,7 +259,7 @@ class EvaluationConfig(Section):
             return self.baselines
         return tuple(name for name in get_args(BaselineName) if name != "ease" or items <= EASE_MOST_ITEMS)
 
-    def baselines_left_out(self, items: int) -> dict[BaselineName, str]:
+    def baselines_left_out(self, items: int) -> dict[str, str]:
         """Why a baseline that is usually fitted isn't where there are `items` items, by its name."""
         if self.baselines is not None or items <= EASE_MOST_ITEMS:
             return {}
