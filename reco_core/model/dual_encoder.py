@@ -22,6 +22,7 @@ from reco_core.model.label_encoder import LabelEncoder
 # No layer's dropout has a seed of the groups' before there are so many hidden layers.
 _GROUP_SITES = 100
 _ID_SITE = _GROUP_SITES - 1
+_SPREAD = 0.05
 _ENCODER_SITES = 1000  # within the context encoder
 
 
@@ -42,6 +43,8 @@ class DualEncoder(keras.Model):
             model.item_bias,
             config.seed,
             model.id_dropout,
+            # where states begin at an item's row, that item's own score would be far above all others
+            None if config.projects else _SPREAD,
             name="label_encoder",
         )
         self.context_encoder = context_encoders.build(config.encoder, model.embedding_dim)

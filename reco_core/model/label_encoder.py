@@ -23,11 +23,14 @@ class LabelEncoder(keras.layers.Layer):
         item_bias: bool,
         seed: int,
         id_dropout: float = 0.0,
+        spread: float | None = None,
         **kwargs: Any,
     ) -> None:
+        """`spread` is the standard deviation that embeddings begin with; None: such that rows have length 1."""
         super().__init__(**kwargs)
         self.items = items
         self.dim = dim
+        self.spread = dim**-0.5 if spread is None else spread
         self.item_bias = item_bias
         self.id_dropout = id_dropout
         self._seed = seed
@@ -38,17 +41,16 @@ class LabelEncoder(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Create the tables."""
-        scale = self.dim**-0.5
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(self.items, self.dim),
-            initializer=keras.initializers.RandomNormal(stddev=scale, seed=self._seed),
+            initializer=keras.initializers.RandomNormal(stddev=self.spread, seed=self._seed),
         )
         if self._attribute is not None:
             self.attribute_embeddings = self.add_weight(
                 name="attribute_embeddings",
                 shape=(len(self._attribute.values), self.dim),
-                initializer=keras.initializers.RandomNormal(stddev=scale, seed=self._seed + 1),
+                initializer=keras.initializers.RandomNormal(stddev=self.spread, seed=self._seed + 1),
             )
         if self.item_bias:
             self.bias = self.add_weight(name="bias", shape=(self.items,), initializer="zeros")
