@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from reco_core.bundle import attribute_file, attribute_key, feature_name
-from reco_core.bundled_features import BundledFeature, one_line
+from reco_core.bundled_features import BundledFeature
 from reco_core.config import JobConfig
 from reco_core.errors import NotABundle
 from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
+from reco_core.examples.words import one_line
 from reco_core.shipped import open_bundle
 from reco_core.tensor_forms import IndexForm
 

@@ -231,8 +231,9 @@ def _require_inside(feature: IntFeature, values: _Values, size: int, pointer: st
     seen = seen.filter(seen != 0)
     if len(seen) == 0 or ((seen > 0) & (seen < size)).any():
         return
+    numbers = seen.to_numpy()
     detail = (
-        f"all {len(seen):,} values of the feature {feature.name!r} in the training data, {seen.min()} to {seen.max()}, "
+        f"all {len(seen):,} values of the feature {feature.name!r} in the training data, {numbers.min()} to {numbers.max()}, "
         f"lie outside 0 to {size - 1}, so that nothing can be learned of them; raise vocabulary_size, or leave "
         "vocabulary: false out"
     )
