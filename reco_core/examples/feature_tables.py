@@ -234,8 +234,8 @@ def _require_inside(feature: IntFeature, values: _Values, size: int, pointer: st
     numbers = seen.to_numpy()
     detail = (
         f"all {len(seen):,} values of the feature {feature.name!r} in the training data, {numbers.min()} to "
-        f"{numbers.max()}, lie outside 0 to {size - 1}, so that nothing can be learned of them; raise vocabulary_size, or leave "
-        "vocabulary: false out"
+        f"{numbers.max()}, lie outside 0 to {size - 1}, so that nothing can be learned of them; raise "
+        "vocabulary_size, or leave vocabulary: false out"
     )
     raise ConfigInvalid(detail, [FieldError(f"{pointer}/vocabulary_size", "all_out_of_range", detail)])
 
