@@ -187,6 +187,7 @@ _ALL = (
     Kind("not_a_bundle", 422, "Not a bundle", "The folder lacks model.tflite or items.json; unpack a bundle.zip."),
     Kind("ranks_unreadable", 422, "Ranks unreadable", "Give `ranks.npz` as the service or a run wrote it."),
     Kind("unknown_items", 422, "Unknown items", "The bundle's vocabulary/items.txt lists the ids that it knows."),
+    Kind("items_exist", 422, "Items exist", "Leave out items that the version has already, or set `skip_existing`."),
     Kind("output_exists", 500, "Output exists", "The folder for the result holds something already; choose another."),
     Kind("parity_failed", 500, "Parity failed", "The exported file doesn't rank as the trained model does."),
     Kind("checkpoint_mismatch", 500, "Checkpoint mismatch", "A checkpoint belongs to another config or dataset."),

@@ -122,11 +122,15 @@ def _base_version(session: Session, job: Job) -> ModelVersion:
 
 
 def _needed(job: Job, version: ModelVersion) -> tuple[FileEntry, ...]:
-    """Of the base version's files the weights to export from or to begin with, or the bundle to evaluate."""
+    """Of the base version's files the weights to export from or to begin with, the bundle to evaluate, or both."""
+    base = job.base or {}
+    weights: tuple[FileEntry, ...] = ()
     if job.type in ("export", "train"):
-        return (models.get_file(version, f"weights/{(job.base or {})['checkpoint']}.npz"),)
+        weights = (models.get_file(version, f"weights/{base['checkpoint']}.npz"),)
+        if not base.get("new_items"):
+            return weights
     names = {"manifest.json", *(entry["path"] for entry in version.manifest.get("files", ()))}
-    return tuple(entry for entry in version.files if entry.path in names)
+    return (*weights, *(entry for entry in version.files if entry.path in names))
 
 
 def _how_to_fetch(settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Each gets its order (`job.json`), the attempt's folder, whom to report to, and a
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from reco_core.examples import Prepared
 
     Log = Callable[[], Interactions]  # reads the dataset
+
+_ITEM_KEYS = ("id", "title", "attributes")
 
 
 def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
@@ -65,6 +68,9 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
     from reco_core import config, pipeline
     from reco_core.bundle import zip_bundle
 
+    if order["base"].get("new_items"):
+        _add_items(order, folder, reporter, stop)
+        return
     outputs = folder / "outputs"
     job_config = config.load(order["config"])
     weights = _base_weights(order, folder)
@@ -80,6 +86,34 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
     # The version can be exported again in its turn: `best` is what its files are made of.
     (outputs / "weights").mkdir(exist_ok=True)
     shutil.copyfile(weights, outputs / "weights" / "best.npz")
+    zip_bundle(outputs / "bundle", outputs / "bundle.zip")
+    reporter.result(outputs / "bundle")
+
+
+def _add_items(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, stop: Event) -> None:
+    """The same with a longer item table; `outputs/weights/best.npz` knows the new items too."""
+    from reco_core import config
+    from reco_core.adding import add_items
+    from reco_core.bundle import zip_bundle
+
+    outputs, base = folder / "outputs", order["base"]
+    job_config = config.load(order["config"])
+    table = folder / "inputs" / "new_items.jsonl"
+    rows = ({**item["features"], **{key: item[key] for key in _ITEM_KEYS}} for item in base["new_items"])
+    table.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    add_items(
+        _base_weights(order, folder),
+        folder / "inputs" / "base",
+        table,
+        outputs / "bundle",
+        work=outputs,
+        source=_prepared(order, folder, job_config, reporter, partial(_interactions, folder)),
+        changes=_picked(job_config, config.EXPORT_CHANGES),
+        skip_existing=base["skip_existing"],
+        version=f"{base['model']}@{base['version']}",
+        reporter=reporter,
+        should_stop=stop.is_set,
+    )
     zip_bundle(outputs / "bundle", outputs / "bundle.zip")
     reporter.result(outputs / "bundle")
 

@@ -50,6 +50,7 @@ INPUT_CODES = frozenset(
         "checkpoint_mismatch",
         "unknown_items",
         "not_a_bundle",
+        "items_exist",
         "ranks_unreadable",
     }
 )

@@ -96,7 +96,7 @@ def submit(
         if watch:
             say(f"{job.id} queued")
             job = follow(client, job.id)
-    _finish(job, as_json, must_succeed=watch)
+    finish(job, as_json, must_succeed=watch)
 
 
 @app.command("list")
@@ -132,7 +132,7 @@ def show(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one job."""
     with connect(url) as client:
         job = client.job(job_id)
-    _finish(job, as_json, must_succeed=False)
+    finish(job, as_json, must_succeed=False)
 
 
 @app.command()
@@ -144,7 +144,7 @@ def watch(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """
     with connect(url) as client:
         job = follow(client, job_id)
-    _finish(job, as_json, must_succeed=True)
+    finish(job, as_json, must_succeed=True)
 
 
 @app.command()
@@ -153,7 +153,7 @@ def cancel(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Ask a job to stop. It keeps its best checkpoint."""
     with connect(url) as client:
         job = client.cancel_job(job_id)
-    _finish(job, as_json, must_succeed=False)
+    finish(job, as_json, must_succeed=False)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def retry(job_id: Id, watch: Watch = False, url: Url = DEFAULT_URL, as_json: AsJ
             say(f"{job.id} begins anew: {job_id} had kept no checkpoint")
         if watch:
             job = follow(client, job.id)
-    _finish(job, as_json, must_succeed=watch)
+    finish(job, as_json, must_succeed=watch)
 
 
 @app.command()
@@ -280,7 +280,8 @@ def _pairs(given: list[str] | None) -> dict[str, str] | None:
     return dict(pair.split("=", 1) for pair in given)
 
 
-def _finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
+def finish(job: Job, as_json: bool, *, must_succeed: bool) -> None:
+    """Print a job; where it must succeed, raise CommandFailed if it has not."""
     failed = job.status in {"failed", "cancelled"}
     if as_json and not (must_succeed and failed):
         print_json(job.model_dump(mode="json"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli import add_items
 from app.cli.errors import CommandFailed, Status, guarded
 from app.cli.options import DEFAULT_URL, AsJson, Limit, Url, connect
 from app.cli.output import console, error_console, human_bytes, print_json, say
@@ -46,6 +47,9 @@ Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Wh
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Folder to unpack the bundle into; must not exist or be empty.")
 ]
+
+
+app.command("add-items")(add_items.add_items)
 
 
 @app.command("list")

@@ -29,10 +29,15 @@ class Base:
 
     version: ModelVersion
     checkpoint: str | None
+    new_items: tuple[Mapping[str, Any], ...] = ()  # that the job adds to it
+    skip_existing: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which a job keeps it."""
-        return {"model": self.version.model, "version": self.version.version, "checkpoint": self.checkpoint}
+        kept = {"model": self.version.model, "version": self.version.version, "checkpoint": self.checkpoint}
+        if self.new_items:
+            kept |= {"new_items": [dict(item) for item in self.new_items], "skip_existing": self.skip_existing}
+        return kept
 
 
 def find_base(services: Services, principal: Principal, wanted: JobRequest) -> Base | None:
@@ -59,7 +64,8 @@ def find_base(services: Services, principal: Principal, wanted: JobRequest) -> B
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         fault = Fault("/base/checkpoint", "unknown_checkpoint", f"the version keeps {shown}")
         raise Problem("validation_failed", f"{fault.pointer}: {fault.detail}", errors=[fault])
-    return Base(version, checkpoint)
+    new_items = tuple(item.model_dump() for item in wanted.new_items or ())
+    return Base(version, checkpoint, new_items, wanted.skip_existing)
 
 
 def changed_config(base: Base, changes: Mapping[str, Any], type_: str) -> JobConfig:

@@ -56,5 +56,15 @@ def _faults(wanted: JobRequest, rules: Rules) -> Iterator[Fault]:
     for name, why in rules.refuses.items():
         if getattr(wanted, name) is not None:
             yield Fault(f"/{name}", "not_allowed", why)
+    if wanted.type != "export":
+        for name in ("new_items", "skip_existing"):
+            if getattr(wanted, name):
+                yield Fault(f"/{name}", "not_allowed", "items are added by a job of type export; leave it out")
+    elif wanted.skip_existing and wanted.new_items is None:
+        yield Fault("/skip_existing", "not_allowed", "there are no new_items to skip any of; leave it out")
+    ids = [item.id for item in wanted.new_items or ()]
+    if len(set(ids)) < len(ids):
+        repeated = next(index for index, one in enumerate(ids) if ids.index(one) < index)
+        yield Fault(f"/new_items/{repeated}/id", "repeated", f"{ids[repeated]!r} stands further up; give each id once")
     if wanted.type == "evaluate" and wanted.base is not None and wanted.base.checkpoint is not None:
         yield Fault("/base/checkpoint", "not_allowed", "a version's files are what is evaluated; leave it out")

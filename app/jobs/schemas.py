@@ -39,6 +39,21 @@ class BaseRequest(BaseModel):
     )
 
 
+class NewItem(BaseModel):
+    """An item that a version is to know besides its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(min_length=1, max_length=256)
+    title: str | None = Field(None, max_length=1000)
+    attributes: list[Annotated[str, StringConstraints(min_length=1, max_length=256)]] = Field(
+        [], max_length=256, description="Values of the attribute that the model was trained with, such as genres."
+    )
+    features: dict[str, str | int | float | list[str] | list[int]] = Field(
+        {}, max_length=32, description="Further columns of the item table that the model reads, by name."
+    )
+
+
 class JobRequest(BaseModel):
     """What to do with what.
 
@@ -73,6 +88,11 @@ class JobRequest(BaseModel):
                     "type": "export",
                     "base": {"model": "films", "version": 1, "checkpoint": "epoch-00003"},
                     "config": {"export": {"top_k": 20}},
+                },
+                {
+                    "type": "export",
+                    "base": {"model": "films", "version": 1},
+                    "new_items": [{"id": "1683", "title": "A New Film (2024)", "attributes": ["Comedy", "Drama"]}],
                 },
                 {
                     "type": "evaluate",
@@ -125,6 +145,14 @@ class JobRequest(BaseModel):
         "`evaluation` k, baselines and bootstrap_samples), of type evaluate only what the version is measured on and "
         "how (`evaluation`, the filters in `examples`, `repeats`, `seed`); the rest is the base version's.",
     )
+    new_items: list[NewItem] | None = Field(
+        None,
+        min_length=1,
+        max_length=10_000,
+        description="Of type export: items that the new version knows besides the base version's, by their attributes "
+        "alone. They come after all others; no index changes. An id that the version has already fails the job.",
+    )
+    skip_existing: bool = Field(False, description="Pass over those of `new_items` that the version has already.")
     original: OriginalConfig | None = Field(
         None,
         description="In place of `config` and `preset`, of train and examples: a config of TensorFlow's on-device "
@@ -167,6 +195,7 @@ class BaseView(BaseModel):
     model: str
     version: int
     checkpoint: str | None
+    new_items: int = Field(0, description="How many items the job adds to it.")
 
 
 class CheckpointView(BaseModel):
@@ -305,7 +334,7 @@ def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> 
             "last_seq": job.last_seq,
             "error": error,
             "dataset_id": job.dataset_id,
-            "base": job.base,
+            "base": None if job.base is None else {**job.base, "new_items": len(job.base.get("new_items", ()))},
             "config": job.config,
             "preset": job.preset,
             "model": job.model,

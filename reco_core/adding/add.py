@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def add_items(
     *,
     work: Path,
     source: Interactions | Prepared | None = None,
+    changes: Mapping[str, Any] | None = None,
     skip_existing: bool = False,
     version: str | None = None,
     reporter: Reporter | None = None,
@@ -47,6 +48,7 @@ def add_items(
         source: the log that the model was trained on, or its examples: everything is measured anew, with the new
             items among the candidates. Without it the files are verified on drawn histories, and the figures of the
             bundle are carried over and said to be.
+        changes: with `source`, fields of the bundle's config that are to differ; see `config.EXPORT_CHANGES`.
         skip_existing: pass over items that the model knows already.
         version: the published version that the bundle is, as the manifest is to name it: `films@3`.
         should_stop: asked between the stages.
@@ -96,9 +98,14 @@ def add_items(
     if should_stop():
         raise Interrupted("stopped before the export; nothing was written")
     if source is not None:
-        changes = _export_section(base)
         return pipeline.export_again(
-            kept, source, out, work=work, changes=changes, reporter=reporter, should_stop=should_stop
+            kept,
+            source,
+            out,
+            work=work,
+            changes=_exported_with(base) if changes is None else changes,
+            reporter=reporter,
+            should_stop=should_stop,
         )
     facts = training.added_facts(made_longer) or {}
     return write_bundle(base, Longer(made_longer, vocabulary, features), facts, notes, out, work, measured, reporter)
@@ -129,7 +136,7 @@ def _require_source(base: BaseBundle, source: Interactions | Prepared | None) ->
         raise ConfigInvalid(detail, [FieldError("/data", "log_needed", detail)])
 
 
-def _export_section(base: BaseBundle) -> dict[str, Any]:
+def _exported_with(base: BaseBundle) -> dict[str, Any]:
     """What the bundle was exported with, which may differ from what the weights were trained with."""
     document = base.config.model_dump(mode="json")
     return {"export": document["export"], "model": {"neighbours": document["model"]["neighbours"]}}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reco_core.report_page import comparison, course, facts, files, quality, words
+from reco_core.report_page import added, comparison, course, facts, files, quality, words
 from reco_core.report_page.markup import Markup, join, tag
 from reco_core.report_page.style import STYLE
 
@@ -74,6 +74,7 @@ def render(
         facts.evaluated(report),
         Markup("") if again else course.learning(history, report.get("training", {})),
         comparison.strata(report),
+        *added.new_items(report),
         files.variants(report, measured),
         course.times(measured),
         facts.data(report),

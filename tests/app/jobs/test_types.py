@@ -77,6 +77,17 @@ def refused(service: Any, body: dict[str, Any], status: int = 422) -> tuple[str,
         ({"type": "export", "base": "films/1"}, [("/base", "model_attributes_type")]),
         ({"type": "export", "base": BASE, "model": "Not A Slug"}, [("/model", "invalid_name")]),
         (
+            {"type": "evaluate", "base": BASE, "new_items": [{"id": "9"}], "skip_existing": True},
+            [("/new_items", "not_allowed"), ("/skip_existing", "not_allowed")],
+        ),
+        ({"type": "export", "base": BASE, "skip_existing": True}, [("/skip_existing", "not_allowed")]),
+        ({"type": "export", "base": BASE, "new_items": []}, [("/new_items", "too_short")]),
+        ({"type": "export", "base": BASE, "new_items": [{"title": "T"}]}, [("/new_items/0/id", "missing")]),
+        (
+            {"type": "export", "base": BASE, "new_items": [{"id": "9"}, {"id": "8"}, {"id": "9"}]},
+            [("/new_items/2/id", "repeated")],
+        ),
+        (
             {"type": "export", "base": BASE, "config": {"export": {"top_k": 0}}},
             [("/config/export/top_k", "greater_than_equal")],
         ),
@@ -310,3 +321,16 @@ def test_examples_are_not_refused_for_what_training_on_them_would_take(make_serv
     body = {"dataset_id": service.validated(report=REPORT).id}
     assert service.client.post("/v1/jobs", json=body).json()["code"] == "resource_estimate_exceeded"
     assert service.client.post("/v1/jobs", json={**body, "type": "examples"}).status_code == 202
+
+
+def test_new_items_go_with_the_base_and_are_counted(service: Any, base: Any) -> None:
+    items = [{"id": "9", "title": "Nine", "attributes": ["Drama"]}, {"id": "8", "features": {"year": 1999}}]
+    answer = service.client.post("/v1/jobs", json={"type": "export", "base": BASE, "new_items": items})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["base"] == {**BASE, "checkpoint": "best", "new_items": 2}
+    with service.database.read() as session:
+        kept = jobs.get(session, answer.json()["id"]).base
+    assert kept["new_items"][0] == {"id": "9", "title": "Nine", "attributes": ["Drama"], "features": {}}
+    assert kept["skip_existing"] is False
+    plain = service.client.post("/v1/jobs", json={"type": "export", "base": BASE}).json()
+    assert plain["base"] == {**BASE, "checkpoint": "best", "new_items": 0}
