@@ -116,7 +116,7 @@ def _neighbours_seconds(config: JobConfig, work: Workload) -> float:
         return 0.0
     validation = min(work.validation, MOST_VALIDATION_EXAMPLES)
     dense = 2 * _weights_used(config, work) / _MATRIX_RATE
-    entries = config.export_history_length * config.model.neighbours.followers
+    entries = min(config.export_history_length, work.interactions / work.users) * config.model.neighbours.followers
     counted = 1.7e-7 * config.model.neighbours.steps * work.interactions
     return _SCORER + counted + validation * (dense + 1e-4 + 6e-9 * work.vocabulary + 1e-6 * entries)
 
