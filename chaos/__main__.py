@@ -21,12 +21,13 @@ from chaos.figures.run import Figure, measure
 from chaos.figures.table import FIGURES
 from chaos.outcome import Outcome
 from chaos.servers import NotHere
-from chaos.stack import Kind
+from chaos.stack import Kind, stop_in_order_when_told
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for. Returns 1 if anything was violated."""
     options = _options(arguments)
+    stop_in_order_when_told()
     console = Console(width=170)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     outcomes: list[Outcome] = []

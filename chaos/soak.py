@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.figures.run import submit, unfinished
-from chaos.stack import CALM, Kind, Process, Stack, running
+from chaos.stack import CALM, Kind, Process, Stack, running, stop_in_order_when_told
 
 WAITING = 20  # jobs in the queue, so that the table doesn't hold all of them from the beginning
 BOUNDS: dict[str, float] = {"worker_mb": 10.0, "api_mb": 15.0, "worker_files": 3.0, "api_files": 5.0, "threads": 3.0}
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, help="write the curves there as SVG")
     parser.add_argument("--work-seconds", type=float, default=0.1)
     options = parser.parse_args()
+    stop_in_order_when_told()
     console = Console(width=150)
     samples, left, bad = _soak(options.on, options.jobs, options.work_seconds)
     console.print(_table(samples))

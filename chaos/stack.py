@@ -293,6 +293,11 @@ def running(kind: Kind, **settings: object) -> Iterator[Stack]:
             raise
 
 
+def stop_in_order_when_told() -> None:
+    """SIGTERM ends the harness as Ctrl-C does: with all that it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def processes_of(folder: Path) -> list[psutil.Process]:
     """Every process that works for the service in `folder`."""
     found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -85,7 +86,10 @@ class _Fire:
         if len(awake := self._awake()) > 1:
             worker = self._random.choice(awake)
             worker.signal(signal.SIGSTOP)
-            self._frozen.append((time.monotonic() + self._random.uniform(1, 8), worker))
+            seconds = self._random.uniform(1, 8)
+            self._frozen.append((time.monotonic() + seconds, worker))
+            # By a thread of its own: on SQLite it may hold the write lock, and this one then waits for the API.
+            threading.Timer(seconds, worker.signal, [signal.SIGCONT]).start()
 
     def _kill_the_api(self) -> None:
         if self._stack.api is not None:
@@ -162,9 +166,9 @@ def _post(stack: Stack, dataset: str, seed: int, key: str) -> str:
         headers = {"Idempotency-Key": key}
         return str(stack.client.transport.request("POST", "/v1/jobs", json=body, headers=headers).json()["id"])
 
-    found = stack.wait(post, 60)
+    found = stack.wait(post, 300)
     if found is None:
-        raise RuntimeError("the API accepts nothing for a minute")
+        raise RuntimeError("the API accepts nothing for five minutes")
     return str(found)
 
 

@@ -57,8 +57,9 @@ def database_restarted(run: Run) -> Result:
         finally:
             over.set()
             thread.join()
-        jobs = wait_for_all(stack, ids, 60)
-        found = [] if len(set(ids)) == run.n else ["one key, two jobs"]
+        jobs = wait_for_all(stack, ids, 180)  # a lease that an outage has cost runs for a minute
+        found = [f"{job.id} is {job.status}: {job.error}" for job in jobs if job.status != "succeeded"]
+        found += [] if len(set(ids)) == run.n else ["one key, two jobs"]
         return Result(run.n, sum(job.status == "succeeded" for job in jobs), f"{restarts} restarts", found)
 
 
