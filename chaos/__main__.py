@@ -27,7 +27,6 @@ from chaos.stack import Kind, stop_in_order_when_told
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for. Returns 1 if anything was violated."""
     options = _options(arguments)
-    stop_in_order_when_told()
     console = Console(width=170)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     outcomes: list[Outcome] = []
@@ -76,4 +75,5 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    stop_in_order_when_told()
     sys.exit(main())

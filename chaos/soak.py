@@ -55,7 +55,6 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, help="write the curves there as SVG")
     parser.add_argument("--work-seconds", type=float, default=0.1)
     options = parser.parse_args()
-    stop_in_order_when_told()
     console = Console(width=150)
     samples, left, bad = _soak(options.on, options.jobs, options.work_seconds)
     console.print(_table(samples))
@@ -177,4 +176,5 @@ def _table(samples: Sequence[Sample]) -> Table:
 
 
 if __name__ == "__main__":
+    stop_in_order_when_told()
     sys.exit(main())

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from registry import leases
-from worker import alive, slot
+from worker import alive, attempt_folder, slot
 from worker.slots import capacities
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Reaper(threading.Thread):
                     reap_once(self._runtime, republish_seconds=republish_seconds)
                     republish_seconds = None
                     alive.touch(self._runtime.settings)
+                    # Of workers of this machine that were killed; nobody may start one here for a long time.
+                    attempt_folder.sweep(self._runtime.attempts_dir)
                 self._watchdog.look()
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from worker import attempt_folder
+from worker.reaper import Reaper
 
 
 @pytest.fixture
@@ -42,3 +43,13 @@ def test_a_folder_without_a_lock_is_somebodys_only_while_it_is_new(tmp_path: Pat
     monkeypatch.setattr(attempt_folder.time, "time", lambda: later)
     attempt_folder.sweep(tmp_path)
     assert not left.exists()
+
+
+def test_a_worker_that_lives_removes_what_others_left(service, wait_until) -> None:
+    runtime = service.runtime()
+    left = abandoned(runtime.attempts_dir, "job_1.1", lock=True)
+    with attempt_folder.attempt_folder(runtime.attempts_dir, service.claim(service.train_job())) as mine:
+        Reaper(runtime).start()
+        wait_until(lambda: not left.exists())
+        assert mine.exists()
+    runtime.stopping.set()
