@@ -157,10 +157,10 @@ class BlobStore:
     def require(self, blobs: Sequence[Blob]) -> None:
         """Raise BlobMissing unless each of them is in the store, with its size."""
         if self._folder is not None or len(blobs) < 2:
-            sizes = map(self._size_or_none, blobs)
+            sizes = list(map(self._size_or_none, blobs))
         else:
             with ThreadPoolExecutor(min(len(blobs), _AT_ONCE)) as pool:
-                sizes = iter(list(pool.map(self._size_or_none, blobs)))
+                sizes = list(pool.map(self._size_or_none, blobs))
         for blob, size in zip(blobs, sizes, strict=True):
             if size != blob.bytes:
                 raise _missing(blob.sha256)

@@ -107,3 +107,9 @@ class DatabaseTooNew(RegistryError):
     """A newer release has migrated the database; this one would write rows that it can't know to be wrong."""
 
     code = "database_too_new"
+
+
+class RemovedByPolicy(RegistryError):
+    """It was there; the service's retention policy has removed it since."""
+
+    code = "removed_by_policy"

@@ -19,7 +19,9 @@ class Settings(BaseSettings):
     disk before it is used.
     """
 
-    model_config = SettingsConfigDict(env_prefix="POCKETREC_", frozen=True, extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_prefix="POCKETREC_", frozen=True, extra="ignore", validate_default=True, env_parse_none_str="null"
+    )
 
     state_dir: Path = Field(Path(".pocketrec"), description="Folder for everything the service keeps on this machine.")
     database_url: str = Field(
@@ -71,6 +73,45 @@ class Settings(BaseSettings):
         ge=0,
         description="Bytes of built examples that are kept for later jobs on the same data; those unused for longest "
         "go first. 0: none.",
+    )
+    keep_logs_days: float | None = Field(
+        90, ge=0, description="Days that log lines of ended jobs are kept; null: for ever."
+    )
+    keep_events_days: float | None = Field(
+        365, ge=0, description="Days that events of ended jobs are kept; null: for ever."
+    )
+    keep_checkpoints_days: float | None = Field(
+        14,
+        ge=0,
+        description="Days that a job which failed or was cancelled can be retried from its checkpoint; null: for ever. "
+        "Afterwards a retry begins anew.",
+    )
+    keep_examples_days: float | None = Field(
+        30, ge=0, description="Days after their last use that built examples are kept for later jobs; null: for ever."
+    )
+    keep_invalid_uploads_days: float | None = Field(
+        30, ge=0, description="Days that the files of an invalid dataset are kept, its report stays; null: for ever."
+    )
+    keep_job_files_days: float | None = Field(
+        None, ge=0, description="Days that files of jobs which publish no version are kept; null: for ever."
+    )
+    keep_yanked_versions_days: float | None = Field(
+        None, ge=0, description="Days after a version was yanked that its files are kept; null: for ever."
+    )
+    keep_versions: int | None = Field(
+        None, ge=1, description="How many of the newest versions of a model keep their files; null: all."
+    )
+    blob_grace_seconds: float = Field(
+        3600, ge=0, description="How long stored files stay after the last that referred to them is gone."
+    )
+    housekeeping_seconds: float = Field(
+        3600,
+        ge=0,
+        description="How often one of the workers removes what policies say, and stored files that nothing refers to; "
+        "0: never, `pocketrec tidy` does it.",
+    )
+    attempt_disk_bytes: int | None = Field(
+        None, gt=0, description="Bytes that the folder of one attempt may take on the worker's disk; unset: any number."
     )
     trainer_nice: int = Field(
         10,
@@ -128,7 +169,8 @@ class Settings(BaseSettings):
             return values
         state_dir = Path(values.get("state_dir") or ".pocketrec").expanduser().absolute()
         defaults = {"database_url": f"sqlite:///{state_dir / 'registry.db'}", "blob_url": str(state_dir / "blobs")}
-        given = {name: value for name, value in values.items() if value not in (None, "")}
+        # An empty text means the default; null says so of what is derived, and elsewhere means none.
+        given = {name: value for name, value in values.items() if value != "" and (value or name not in defaults)}
         return {**defaults, **given, "state_dir": state_dir}
 
     @model_validator(mode="after")

@@ -67,6 +67,7 @@ def _queue(name: str) -> Queue:
 def _for_command_line() -> Celery:
     from registry.settings import Settings
     from worker import tasks
+    from worker.housekeeping import Housekeeper
     from worker.reaper import Reaper
     from worker.runtime import Runtime
 
@@ -78,6 +79,7 @@ def _for_command_line() -> Celery:
     def start(**_kwargs: object) -> None:
         runtime.make_ready()
         Reaper(runtime).start()
+        Housekeeper(runtime).start()
 
     def stop(**_kwargs: object) -> None:
         runtime.stopping.set()

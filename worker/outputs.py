@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
     from registry.blobs import BlobStore
     from registry.records import Claim
 
-Record = Callable[["Session", "Claim"], Job]
+
+@dataclass(frozen=True)
+class Record:
+    """What is left to do once the files are in the blob store: `record` refers to `entries`, and ends the job."""
+
+    entries: Sequence[FileEntry]
+    record: Callable[[Session, Claim], Job]
+
+    def __call__(self, session: Session, claim: Claim) -> Job:
+        return self.record(session, claim)
+
+
 BESIDE_THE_BUNDLE = ("bundle.zip", "measurements.json")
 # Also beside it, where the trainer left them: ranks and the page where the test split was ranked, the rest by config.
 OPTIONAL_FILES = ("ranks.npz", "report.html", "saved_model.zip")
@@ -54,7 +66,7 @@ def store_bundle(outputs: Path, model: str | None, blobs: BlobStore) -> Record:
         )
         return jobs.succeed(session, claim, models.result_of(version))
 
-    return record
+    return Record(entries, record)
 
 
 def store_files(folder: Path, blobs: BlobStore) -> Record:
@@ -72,7 +84,7 @@ def store_files(folder: Path, blobs: BlobStore) -> Record:
     def record(session: Session, claim: Claim) -> Job:
         return jobs.succeed(session, claim, job_files.publish(session, claim, files=entries, metrics=metrics))
 
-    return record
+    return Record(entries, record)
 
 
 def store_dataset(outputs: Path, blobs: BlobStore) -> Record:
@@ -93,7 +105,7 @@ def store_dataset(outputs: Path, blobs: BlobStore) -> Record:
         )
         return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "ready"})
 
-    return record
+    return Record([*entries, *fetched], record)
 
 
 def invalid_dataset(outputs: Path, error: dict[str, Any], blobs: BlobStore) -> Record:
@@ -108,7 +120,7 @@ def invalid_dataset(outputs: Path, error: dict[str, Any], blobs: BlobStore) -> R
         )
         return jobs.succeed(session, claim, {"dataset_id": dataset.id, "status": "invalid"})
 
-    return record
+    return Record(fetched, record)
 
 
 def _test_metrics(report: dict[str, Any]) -> dict[str, float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from registry import checkpoints, jobs
+from registry.errors import BlobMissing
 from worker import log_lines
 from worker.attempt_folder import pinned
 from worker.messages import (
@@ -23,12 +25,13 @@ from worker.messages import (
     ProgressMessage,
     ResultMessage,
 )
+from worker.put_files import TRIES
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from registry.blobs import BlobStore
-    from registry.records import Claim
+    from registry.records import Blob, Claim
     from worker.lease import Lease
 
 log = structlog.get_logger(__name__)
@@ -40,11 +43,17 @@ MAX_LOG_LINES = 200
 class Recorder:
     """Records the messages of one attempt. Progress, log lines and checkpoints that come thick are thinned out.
 
-    `keep_examples` gets the folder of examples that the trainer has built; None: they aren't kept.
+    `keep_examples` gets the folder of examples that the trainer has built; None: they aren't kept. `forget` gets the
+    sha256 of a checkpoint of this attempt once a newer one has taken its place.
     """
 
     def __init__(
-        self, lease: Lease, blobs: BlobStore, folder: Path, keep_examples: Callable[[Path], None] | None = None
+        self,
+        lease: Lease,
+        blobs: BlobStore,
+        folder: Path,
+        keep_examples: Callable[[Path], None] | None = None,
+        forget: Callable[[str], None] | None = None,
     ) -> None:
         self.result: ResultMessage | None = None
         self.error: ErrorMessage | None = None
@@ -52,6 +61,8 @@ class Recorder:
         self._blobs = blobs
         self._folder = folder
         self._keep_examples = keep_examples
+        self._forget = forget
+        self._promoted: str | None = None
         self._phase: str | None = None
         self._progress: ProgressMessage | None = None
         self._lines: list[str] = []
@@ -130,13 +141,27 @@ class Recorder:
             return
         try:
             with pinned(path) as file:
-                blob = self._blobs.put_file(file)
+                blob = self._put_and_promote(file, message)
         except FileNotFoundError:
             log.debug("checkpoint_gone", path=message.path)  # a newer one has taken its place, and its message follows
             return
-        self._lease.write(
-            lambda session, claim: checkpoints.promote_checkpoint(
-                session, claim, blob.sha256, blob.bytes, message.epoch, message.step
-            )
-        )
         log.debug("checkpoint_promoted", job_id=self._lease.claim.job_id, epoch=message.epoch, step=message.step)
+        before, self._promoted = self._promoted, blob.sha256
+        if before is not None and before != blob.sha256 and self._forget is not None:
+            self._forget(before)
+
+    def _put_and_promote(self, file: Path, message: CheckpointMessage) -> Blob:
+        for left in reversed(range(TRIES)):
+            blob = self._blobs.put_file(file)
+            try:
+                self._lease.write(partial(_promote, blob, message))
+            except BlobMissing:  # it lay there unused, and the sweep took it just now: put it again
+                if not left:
+                    raise
+            else:
+                break
+        return blob
+
+
+def _promote(blob: Blob, message: CheckpointMessage, session: Session, claim: Claim) -> None:
+    checkpoints.promote_checkpoint(session, claim, blob.sha256, blob.bytes, message.epoch, message.step)

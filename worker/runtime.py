@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry import occupied
 from registry.blobs import BlobStore
 from registry.database import Database
 from worker import attempt_folder, publish
@@ -50,8 +51,13 @@ class Runtime:
     def make_ready(self) -> None:
         """Bring the schema up to date, and remove what killed workers left behind."""
         self.database.migrate()
+        self.tidy_disk()
+
+    def tidy_disk(self) -> None:
+        """Remove temporary files and folders of this machine whose owners were killed. Nobody else's are touched."""
         attempt_folder.sweep(self.attempts_dir)
         self.blobs.sweep()
+        occupied.remove_left_folders(self.settings.state_dir / "uploads")
 
     @property
     def attempts_dir(self) -> Path:

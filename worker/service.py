@@ -21,6 +21,7 @@ from registry.errors import RegistryError
 from registry.settings import Settings
 from worker import alive, broker, logs, tasks
 from worker.celery_app import make_app
+from worker.housekeeping import Housekeeper
 from worker.reaper import Reaper
 from worker.runtime import Runtime
 from worker.slots import capacities
@@ -68,6 +69,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
 
     alive.sweep(settings)
     Reaper(runtime).start()
+    Housekeeper(runtime).start()
     log.info("worker_started", broker=running.description, slots=slots, durability="database")
     worker = _Controller(
         announce,

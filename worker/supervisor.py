@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from reco_core.errors import ExamplesUnreadable, InsufficientStorage, is_disk_full
-from registry import checkpoints, jobs
+from registry import checkpoints, jobs, sweeping
 from registry.errors import LeaseLost, RegistryError
 from worker import attempt_folder, example_sets, log_lines, outputs, parse_limits
 from worker.lease import Lease
 from worker.process import TrainerProcess, describe_death
+from worker.put_files import put_held
 from worker.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class _Attempt:
             except RegistryError as error:
                 return self._fail({"code": error.code, "message": error.message, "errors": []})
             self._inputs = inputs
-            recorder = Recorder(self._lease, self._runtime.blobs, folder, self._keep_examples)
+            recorder = Recorder(self._lease, self._runtime.blobs, folder, self._keep_examples, self._forget)
             recorder.say(self._start_lines())
             process = TrainerProcess(self._runtime.trainer, folder, self._runtime.settings.trainer_nice)
             try:
@@ -126,6 +127,13 @@ class _Attempt:
         if wanted is not None:
             limit = self._settings.examples_cache_bytes
             example_sets.keep(wanted, self._lease, self._runtime.blobs, folder, limit)
+
+    def _forget(self, sha256: str) -> None:
+        """Remove a checkpoint that nobody goes on from any more: of a large model they would soon fill the store."""
+        try:
+            sweeping.remove_unused(self._runtime.database, self._runtime.blobs, among=[sha256])
+        except Exception as error:  # noqa: BLE001 - the next sweep removes it
+            log.warning("checkpoint_not_removed", error=repr(error)[:300])
 
     def _start_lines(self) -> list[str]:
         with self._runtime.database.read() as session:
@@ -208,14 +216,9 @@ class _Attempt:
         return _lost(self._runtime, self._lease, death)
 
     def _publish(self, folder: Path) -> bool:
-        if self._job.type == "validate_dataset":
-            record = outputs.store_dataset(folder / "outputs", self._runtime.blobs)
-        else:
+        if self._job.type != "validate_dataset":
             self._lease.write(lambda session, claim: jobs.set_phase(session, claim, "publish"))
-            if self._job.type in ("examples", "evaluate"):
-                record = outputs.store_files(folder / "outputs" / "files", self._runtime.blobs)
-            else:
-                record = outputs.store_bundle(folder / "outputs", self._job.model, self._runtime.blobs)
+        record = put_held(self._lease, lambda: self._store(folder / "outputs"))
         if self._lease.cancel_requested.is_set():
             return self._cancelled()
         # Blobs may be second names of these files. Taking a name away changes a file's time of change, which a download
@@ -224,6 +227,13 @@ class _Attempt:
         self._lease.write(log_lines.then(record, [self._ended("succeeded")]))
         log.info("job_succeeded")
         return False
+
+    def _store(self, made: Path) -> outputs.Record:
+        if self._job.type == "validate_dataset":
+            return outputs.store_dataset(made, self._runtime.blobs)
+        if self._job.type in ("examples", "evaluate"):
+            return outputs.store_files(made / "files", self._runtime.blobs)
+        return outputs.store_bundle(made, self._job.model, self._runtime.blobs)
 
     def _typed_error(self, error: dict[str, Any], folder: Path, process: TrainerProcess) -> bool:
         if error["code"] == "internal_error":
@@ -242,7 +252,7 @@ class _Attempt:
 
     def _refuse_dataset(self, error: dict[str, Any], folder: Path) -> bool:
         line = log_lines.ended(self._lease.claim.attempt, "found the dataset invalid", error)
-        invalid = outputs.invalid_dataset(folder / "outputs", error, self._runtime.blobs)
+        invalid = put_held(self._lease, lambda: outputs.invalid_dataset(folder / "outputs", error, self._runtime.blobs))
         self._lease.write(log_lines.then(invalid, [line]))
         log.info("dataset_invalid", code=error["code"])
         return False

@@ -189,8 +189,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
     found = {}
     for name, value in settings.model_dump(mode="json").items():
-        if value is not None:
-            found[f"POCKETREC_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+        found[f"POCKETREC_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
     return found
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,36 +18,28 @@ from app.observability import request_id
 from app.problems import Fault, Problem
 from app.security import Principal
 from reco_core.datasets.spec import DatasetSpec, ItemsSpec, UsersSpec
-from registry import datasets
-from registry.errors import InvalidName
+from registry import datasets, files, occupied
+from registry.database import now
+from registry.errors import BlobMissing, InvalidName
 from registry.names import check_dataset_name
 from registry.records import Dataset, FileEntry
 
 _TABLES = {"items": "item table", "users": "user table"}  # parts that may come with the log
 FILE_PARTS = frozenset({"file", *_TABLES})
 _ARCHIVES = (".zip",)
-_STALE_SECONDS = 24 * 3600
+_TRIES = 5
 
 
 @contextmanager
 def scratch_folder(state_dir: Path) -> Iterator[Path]:
     """A private folder for one upload; gone at the end, whatever happens."""
-    folder = state_dir / "uploads" / secrets.token_hex(16)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
+    with occupied.folder(state_dir / "uploads" / secrets.token_hex(16), mode=0o700) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def sweep(state_dir: Path) -> None:
+def sweep(state_dir: Path, fresh_seconds: float = occupied.FRESH_SECONDS) -> None:
     """Remove what uploads left behind whose process was killed."""
-    root = state_dir / "uploads"
-    if root.is_dir():
-        for folder in root.iterdir():
-            with suppress(FileNotFoundError):  # its upload has just ended, or somebody else sweeps too
-                if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+    occupied.remove_left_folders(state_dir / "uploads", fresh_seconds=fresh_seconds)
 
 
 def store(services: Services, principal: Principal, form: Form) -> Callable[[Session], Dataset]:
@@ -102,9 +92,18 @@ def checked_name(name: str) -> str:
 
 
 def _keep(services: Services, name: str, received: ReceivedFile) -> FileEntry:
-    blob = services.blobs.adopt_file(received.path)
-    if blob.sha256 != received.sha256:
-        raise OSError(f"the disk gave back other bytes than were written to it ({received.path.name})")
+    for left in reversed(range(_TRIES)):
+        blob = services.blobs.adopt_file(received.path)
+        if blob.sha256 != received.sha256:
+            raise OSError(f"the disk gave back other bytes than were written to it ({received.path.name})")
+        try:
+            with services.database.write() as session:
+                files.hold_blobs(session, [blob], now(session))
+        except BlobMissing:  # it lay there unused, and the sweep took it just now
+            if not left:
+                raise
+        else:
+            break
     return FileEntry(name, blob.bytes, blob.sha256)
 
 

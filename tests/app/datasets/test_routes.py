@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -215,11 +214,13 @@ def test_a_generator_body_without_a_length(service: Any) -> None:
 
 
 def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path) -> None:
-    old, new = tmp_path / "uploads" / "old", tmp_path / "uploads" / "new"
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-        (folder / "part1").write_bytes(b"x")
-    os.utime(old, (0, 0))
-    upload.sweep(tmp_path)
-    assert (old.exists(), new.exists()) == (False, True)
+    left = tmp_path / "uploads" / "left"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "part1").write_bytes(b"x")
+    with upload.scratch_folder(tmp_path) as used:
+        upload.sweep(tmp_path)
+        assert left.exists()  # its upload may have begun a moment ago
+        upload.sweep(tmp_path, fresh_seconds=-1)
+        assert (left.exists(), used.exists()) == (False, True)
     upload.sweep(tmp_path / "nothing here")
