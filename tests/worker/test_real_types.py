@@ -97,7 +97,8 @@ def test_each_type_on_what_the_one_before_has_made(service, dataset):
     # Evaluated on its own data it has the metrics that it was published with; on others, others.
     asked = {"type": "evaluate", "model": None, "base": {**base, "checkpoint": None}}
     own = run(service, dataset_id=dataset, config=CONFIG, **asked)
-    assert {entry["path"] for entry in own.result["artifacts"]} == {"measurements.json", "ranks.npz", "report.json"}
+    made = {"measurements.json", "ranks.npz", "report.html", "report.json"}
+    assert {entry["path"] for entry in own.result["artifacts"]} == made
     for name in ("recall@10", "ndcg@10"):
         assert own.result["metrics"][name] == pytest.approx(trained.result["metrics"][name])
     fresh = ready(service, log_of(90))

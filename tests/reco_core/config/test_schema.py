@@ -166,7 +166,8 @@ CONFIGS = st.builds(
     ),
     evaluation=st.builds(
         config.EvaluationConfig,
-        protocol=st.sampled_from(["leave_one_out", "reference"]),
+        protocol=st.sampled_from(["leave_one_out", "temporal", "user_disjoint", "reference"]),
+        test_fraction=st.floats(0.01, 0.49),
         k=st.lists(st.integers(1, 1000), min_size=1, max_size=10).map(tuple),
     ),
     export=st.builds(config.ExportConfig, max_bytes=st.none() | st.integers(1), exclude_ids=st.integers(0, 10000)),
