@@ -83,7 +83,7 @@ def sigterm(run: Run) -> Result:
 
 def latency(run: Run) -> Result:
     """Figure 12: how long the API takes to answer while two jobs train on the same machine."""
-    slow = {**SMALL, "training": {**SMALL["training"], "max_epochs": 5000, "patience": 5000}}
+    slow = {**SMALL, "training": {**SMALL["training"], "max_epochs": 1000, "patience": 1000}}
     seconds: list[float] = []
     errors = 0
     with run.service(slots=2, heartbeat_seconds=10, lease_seconds=60, trainer_nice=10) as stack:
