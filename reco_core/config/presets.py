@@ -35,6 +35,35 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "LSTM over the last items: the most accurate where order matters, as it mostly does.",
             {"encoder": {"type": "rnn"}, "model": {"dropout": 0.3}},
         ),
+        "tiny": Preset(
+            "At most 256 kB: one block of attention and few followers, as many dimensions as there is room for.",
+            {
+                "encoder": {"type": "transformer", "blocks": 1},
+                "examples": {"max_history_length": 50},
+                "model": {"dropout": 0.3, "neighbours": {"followers": 4}},
+                "training": {"loss": "auto", "max_epochs": 20},
+                "export": {"max_bytes": 256_000},
+            },
+        ),
+        "sequential": Preset(
+            "At most 1 MB: attention over the last 50 items, and each item's strongest followers.",
+            {
+                "encoder": {"type": "transformer"},
+                "examples": {"max_history_length": 50},
+                "model": {"dropout": 0.3, "neighbours": True},
+                "training": {"loss": "auto", "max_epochs": 20},
+                "export": {"max_bytes": 1_000_000},
+            },
+        ),
+        "large": Preset(
+            "Whatever size it takes: 128 dimensions, the last 100 items, twice the training.",
+            {
+                "encoder": {"type": "transformer", "heads": 4, "feed_forward_ratio": 2},
+                "examples": {"max_history_length": 100},
+                "model": {"embedding_dim": 128, "dropout": 0.4, "neighbours": {"followers": 16}},
+                "training": {"loss": "auto", "max_epochs": 40},
+            },
+        ),
         "movielens": Preset(
             "LSTM over the last items with all that the dataset says of them and of the users, as MovieLens does.",
             {

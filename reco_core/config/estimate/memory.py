@@ -5,12 +5,13 @@ Nothing is given back between phases as far as the system sees, so the parts are
 
 from __future__ import annotations
 
-from reco_core.config.encoders import Rnn
+from reco_core.config.encoders import Gru, Rnn
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.parameters import encoder_width, parameters
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.models import JobConfig
 
+PACKED_COLUMNS = 64  # at least, of a row of sequences, as in reco_core.training.sequences
 _PROCESS = 900_000_000  # TensorFlow with a small model compiled, trained, exported and ranked
 _UNROLLED_STEP = 13_000_000  # to compile one step of an unrolled LSTM
 _FLOAT = 4
@@ -35,11 +36,14 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
     size = _PROCESS + _log(config, work) + _ITEM * items + 2 * work.text_bytes
     size += (_COPIES + config.training.most_kept) * _FLOAT * parameters(config, work)
     widest = max(dim, encoder_width(config), *config.model.hidden_layers, 1)
-    if isinstance(config.encoder, Rnn):
+    if isinstance(config.encoder, Rnn | Gru):
         widest = max(widest, 4 * config.encoder.num_units)
-        if length <= MOST_UNROLLED_STEPS:
+        if not config.trains_on_sequences and length <= MOST_UNROLLED_STEPS:
             size += _UNROLLED_STEP * length
-    size += _FLOAT * batch * (_SCORES * items + _ACTIVATIONS * length * widest)
+    loss = config.training.loss_for(items)
+    candidates = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, items)
+    read = PACKED_COLUMNS if config.trains_on_sequences else length  # beside each position, of attention's scores too
+    size += _FLOAT * batch * (_SCORES * candidates + _ACTIVATIONS * read * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
     size += (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
     if config.model.neighbours:

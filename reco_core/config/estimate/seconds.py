@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 
-from reco_core.config.encoders import Cnn, Rnn
+from reco_core.config.encoders import Cnn, Gru, Rnn, Transformer
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
+from reco_core.config.estimate.memory import PACKED_COLUMNS
 from reco_core.config.estimate.parameters import dense_matrices, encoder_matrices, parameters
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.models import JobConfig
@@ -25,6 +26,7 @@ _MATRIX_RATE = 82e9
 _CONVOLUTION_RATE = 120e9
 _LSTM_RATE = 107e9
 _LOOP_RATE = 50e9
+_ATTENTION_RATE = 45e9
 _CALL_RATE = 18e9  # a file called with one history on one thread
 # seconds per number that a step passes over
 _SCORE = 1.35e-9
@@ -33,6 +35,7 @@ _PARAMETER = 3.4e-9
 _ATTRIBUTE = 4e-9
 _UNROLLED = 2e-9  # gradients of an unrolled LSTM are added up over the whole history at each of its steps
 _CELL = 20e-9
+_SPARSE_STEP = 3e-3  # to gather rows of the item table and to put them back
 _STEP = 2e-4  # to start one
 _PYTHON = 8e-5  # around a call of a file
 _SCORER = 0.5  # to compile the scorer of the trained model
@@ -54,19 +57,37 @@ def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
 
 def step_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     """One training step: forward, backward (twice the forward's operations) and the update of all parameters."""
-    dim, length = config.model.embedding_dim, config.examples.max_history_length
-    items = batch if config.training.loss == "batch_softmax" else work.vocabulary  # candidates of each example
+    dim = config.model.embedding_dim
+    # positions that the encoder reads for the batch: windows overlap, sequences don't
+    read = batch if config.trains_on_sequences else batch * config.examples.max_history_length
     dense = sum(matrix.weights for matrix in dense_matrices(config))
-    encoder = 6 * batch * length * sum(matrix.weights for matrix in encoder_matrices(config))
-    seconds = _STEP + 6 * batch * (items * dim + dense) / _MATRIX_RATE
-    if isinstance(config.encoder, Cnn):
-        seconds += encoder / _CONVOLUTION_RATE
-    elif isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS:
-        seconds += encoder / _LSTM_RATE + _UNROLLED * batch * length**2 * dim
-    elif isinstance(config.encoder, Rnn):
-        seconds += encoder / _LOOP_RATE + _CELL * batch * length * config.encoder.num_units
-    seconds += _SCORE * batch * items + _EMBEDDED * batch * length * dim
+    loss = config.training.loss_for(work.vocabulary)
+    items = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, work.vocabulary)
+    seconds = _STEP + 6 * batch * (items * dim + dense) / _MATRIX_RATE + _encoder_seconds(config, read, batch)
+    seconds += _SCORE * batch * items + _EMBEDDED * read * dim
+    if loss == "sampled_softmax":
+        touched = min(work.vocabulary, read + batch + items)
+        return seconds + _PARAMETER * (touched * dim + dense) + _SPARSE_STEP
     return seconds + _PARAMETER * parameters(config, work) + _ATTRIBUTE * work.attribute_entries * dim
+
+
+def _encoder_seconds(config: JobConfig, read: int, batch: int) -> float:
+    """The context encoder's share of a step in which it reads `read` positions."""
+    encoder, dim, length = config.encoder, config.model.embedding_dim, config.examples.max_history_length
+    operations = 6 * read * sum(matrix.weights for matrix in encoder_matrices(config))
+    if isinstance(encoder, Cnn):
+        return operations / _CONVOLUTION_RATE
+    if isinstance(encoder, Transformer):
+        looked_at = max(length, PACKED_COLUMNS) if config.trains_on_sequences else length
+        attention = 12 * read * encoder.blocks * looked_at * dim
+        return (operations + attention) / _ATTENTION_RATE
+    if isinstance(encoder, Rnn | Gru) and config.trains_on_sequences:
+        return operations / _LOOP_RATE + _CELL * read * encoder.num_units
+    if isinstance(encoder, Rnn | Gru) and length <= MOST_UNROLLED_STEPS:
+        return operations / _LSTM_RATE + _UNROLLED * batch * length**2 * dim
+    if isinstance(encoder, Rnn | Gru):
+        return operations / _LOOP_RATE + _CELL * read * encoder.num_units
+    return 0.0
 
 
 def phase_seconds(config: JobConfig, work: Workload, batch: int, epochs: int) -> dict[str, float]:
@@ -96,15 +117,19 @@ def _weights_used(config: JobConfig, work: Workload) -> int:
 
 def _compile_seconds(config: JobConfig) -> float:
     length = config.examples.max_history_length
-    if isinstance(config.encoder, Rnn):
+    if isinstance(config.encoder, Transformer):
+        return 4.0 + 3.0 * config.encoder.blocks
+    if isinstance(config.encoder, Rnn | Gru) and config.trains_on_sequences:
+        return 6.0
+    if isinstance(config.encoder, Rnn | Gru):
         return 2.2 + 0.24 * length + 0.007 * length**2 if length <= MOST_UNROLLED_STEPS else 3.6
     return 2.3
 
 
 def _export_seconds(config: JobConfig, work: Workload) -> float:
     variants, length = _variants(config), config.examples.max_history_length
-    unrolled = length if isinstance(config.encoder, Rnn) and length <= MOST_UNROLLED_STEPS else 0
-    loop = 1.2 if isinstance(config.encoder, Rnn) and not unrolled else 0.0
+    unrolled = length if isinstance(config.encoder, Rnn | Gru) and length <= MOST_UNROLLED_STEPS else 0
+    loop = 1.2 if isinstance(config.encoder, Rnn | Gru) and not unrolled else 0.0
     table = work.vocabulary * config.model.embedding_dim
     seconds = 1.0 + 0.25 * variants + unrolled * (0.06 + 0.04 * variants) + loop + variants * 2.2e-7 * table
     return seconds + _neighbours_seconds(config, work)
@@ -156,7 +181,7 @@ def _fit_seconds(baseline: str, work: Workload) -> float:
 
 def _call_seconds(config: JobConfig, work: Workload) -> float:
     length = config.examples.max_history_length
-    steps = length if isinstance(config.encoder, Rnn) else 0
+    steps = length if isinstance(config.encoder, Rnn | Gru) else 0
     return 1.2e-5 + 2 * _weights_used(config, work) / _CALL_RATE + 2e-9 * work.vocabulary + 1e-6 * steps
 
 

@@ -29,7 +29,8 @@ def test_an_empty_document_is_the_default_config():
 def test_every_preset_loads_and_is_recorded(name):
     loaded = config.load({"preset": name})
     assert loaded.preset == name
-    assert loaded.encoder.type == {"reference": "rnn", "movielens": "rnn"}.get(name, name)
+    encoders = {"reference": "rnn", "movielens": "rnn"} | dict.fromkeys(("tiny", "sequential", "large"), "transformer")
+    assert loaded.encoder.type == encoders.get(name, name)
 
 
 def test_the_default_preset_exists():
