@@ -56,6 +56,11 @@ def drawn_histories(
     )
 
 
+def inputs_of(histories: ExampleSet, history_length: int) -> dict[str, NDArray[Any]]:
+    """The model's inputs by name."""
+    return HistoryBatch.of(histories.timelines, histories.validation).inputs(history_length)
+
+
 def lists_of(scorer: Scorer, histories: ExampleSet) -> Evaluation:
     """Top ten lists after the histories; their labels are nobody's, hence misses, so that only lists count."""
     nothing = np.zeros(histories.vocabulary.size + 1, bool)

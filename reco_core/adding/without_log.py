@@ -10,7 +10,7 @@ from typing import Any
 
 from reco_core import bundle, environment, export, model, report_page, training
 from reco_core.adding.base import BaseBundle
-from reco_core.adding.checks import drawn_histories, lists_of, require_same_model
+from reco_core.adding.checks import drawn_histories, inputs_of, lists_of, require_same_model
 from reco_core.config import JobConfig, VariantName
 from reco_core.environment import available_cores
 from reco_core.errors import ParityFailed
@@ -61,7 +61,13 @@ def write_bundle(
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
         with measured.phase("export", reporter):
             files = export.export(
-                config, dual_encoder, vocabulary, Path(folder) / "variants", reporter, features=longer.features
+                config,
+                dual_encoder,
+                vocabulary,
+                Path(folder) / "variants",
+                reporter,
+                features=longer.features,
+                calibration=inputs_of(histories, dual_encoder.history_length),
             )
         with measured.phase("verify", reporter):
             golden, parity = _verified(config, files, histories, scorer)

@@ -130,7 +130,7 @@ def test_the_bundle_says_what_was_added_and_that_figures_are_carried_over(longer
 
 
 def test_with_the_log_the_files_are_the_same_and_everything_is_measured(longer, measured):
-    for variant in ("float32", "float16", "dynamic_int8"):
+    for variant in ("float32", "float16"):  # eight bits go where histories need them, and these differ
         name = f"variants/{variant}.tflite"
         assert (measured.bundle / name).read_bytes() == (longer.bundle / name).read_bytes()
     report = measured.json("report.json")
