@@ -42,12 +42,13 @@ class Carried:
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which manifest, report and weights state it."""
+        # in the order of the keys, as files of weights have them: exported again it is to be the same to the byte
         return {
+            "data_hash": self.base.weights.info.data_hash,
+            "items": {"carried": self.carried, "dropped": self.dropped, "new": self.new},
+            "may_know_test_data": self.may_know_test_data,
             "version": self.base.version,
             "weights_sha256": self.base.sha256,
-            "data_hash": self.base.weights.info.data_hash,
-            "may_know_test_data": self.may_know_test_data,
-            "items": {"carried": self.carried, "new": self.new, "dropped": self.dropped},
         }
 
 
