@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -23,6 +24,7 @@ from reco_core.model.label_encoder import LabelEncoder
 _GROUP_SITES = 100
 _ID_SITE = _GROUP_SITES - 1
 _SPREAD = 0.05
+_TEMPERATURE = 10.0  # that cosines, at most 1, begin to be multiplied with
 _ENCODER_SITES = 1000  # within the context encoder
 
 
@@ -45,6 +47,7 @@ class DualEncoder(keras.Model):
             model.id_dropout,
             # where states begin at an item's row, that item's own score would be far above all others
             None if config.projects else _SPREAD,
+            model.similarity == "cosine",
             name="label_encoder",
         )
         self.context_encoder = context_encoders.build(config.encoder, model.embedding_dim)
@@ -54,6 +57,7 @@ class DualEncoder(keras.Model):
         ]
         # linear: a ReLU here kills whole models, see docs/decisions
         self.projection = keras.layers.Dense(model.embedding_dim, name="projection") if config.projects else None
+        self.log_temperature: Any = None
         # after all other layers, whose weights must not depend on whether there are features
         groups = config.features
         self.beside_items = (
@@ -97,6 +101,9 @@ class DualEncoder(keras.Model):
         for layer in [*self.hidden, *([self.projection] if self.projection else [])]:
             layer.build((None, width))
             width = layer.units
+        if self.config.model.similarity == "cosine":
+            first = keras.initializers.Constant(math.log(_TEMPERATURE))
+            self.log_temperature = self.add_weight(name="log_temperature", shape=(), initializer=first)
         super().build(input_shape)
 
     def encode(self, embedded: Any, inputs: Mapping[str, Any], dropout_seed: Any = None) -> Any:
@@ -138,9 +145,11 @@ class DualEncoder(keras.Model):
     def _project(self, hidden: Any, dropout_seed: Any) -> Any:
         for site, layer in enumerate(self.hidden, start=2):
             hidden = self._drop(layer(hidden), dropout_seed, site)
-        if self.projection is None:
+        if self.projection is not None:
+            hidden = self._drop(self.projection(hidden), dropout_seed, 1)
+        if self.log_temperature is None:
             return hidden
-        return self._drop(self.projection(hidden), dropout_seed, 1)
+        return tf.math.l2_normalize(hidden, axis=1) * tf.exp(self.log_temperature.value)
 
     def _within(self, dropout_seed: Any) -> Drop | None:
         if dropout_seed is None or self.config.model.dropout == 0:

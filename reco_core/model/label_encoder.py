@@ -24,15 +24,22 @@ class LabelEncoder(keras.layers.Layer):
         seed: int,
         id_dropout: float = 0.0,
         spread: float | None = None,
+        unit_rows: bool = False,
         **kwargs: Any,
     ) -> None:
-        """`spread` is the standard deviation that embeddings begin with; None: such that rows have length 1."""
+        """Create no weights yet.
+
+        Args:
+            spread: the standard deviation that embeddings begin with; None: such that rows have length 1.
+            unit_rows: whether rows are scaled to length 1.
+        """
         super().__init__(**kwargs)
         self.items = items
         self.dim = dim
         self.spread = dim**-0.5 if spread is None else spread
         self.item_bias = item_bias
         self.id_dropout = id_dropout
+        self.unit_rows = unit_rows
         self._seed = seed
         self._attribute = attribute
         self.embeddings: Any = None
@@ -69,12 +76,12 @@ class LabelEncoder(keras.layers.Layer):
         """
         rows = self.embeddings.value
         if self._attribute is None:
-            return rows
+            return self._scaled(rows)
         if id_drop_seed is not None and self.id_dropout:
             drawn = tf.random.stateless_uniform([self.items, 1], id_drop_seed, alg="philox")
             # not scaled up, unlike dropout of units: in the file an item has all of its id embedding or nothing of it
             rows = rows * tf.cast(drawn >= self.id_dropout, rows.dtype)
-        return rows + self._attribute_means(self._attribute)
+        return self._scaled(rows + self._attribute_means(self._attribute))
 
     @property
     def tables(self) -> list[Any]:
@@ -90,15 +97,18 @@ class LabelEncoder(keras.layers.Layer):
             id_drop_seed: as in `rows`.
         """
         if self._attribute is None:
-            return embeddings
+            return self._scaled(embeddings)
         if id_drop_seed is not None and self.id_dropout:
             drawn = tf.random.stateless_uniform([items.shape[0], 1], id_drop_seed, alg="philox")
             embeddings = embeddings * tf.cast(drawn >= self.id_dropout, embeddings.dtype)
-        return embeddings + self._attribute_means_of(items, self._attribute)
+        return self._scaled(embeddings + self._attribute_means_of(items, self._attribute))
 
     def biases(self) -> Any:
         """float32 [items]; zeros where the config has no item bias."""
         return self.bias.value if self.item_bias else tf.zeros([self.items])
+
+    def _scaled(self, rows: Any) -> Any:
+        return tf.math.l2_normalize(rows, axis=1) if self.unit_rows else rows
 
     def _attribute_means(self, attribute: ItemAttribute) -> Any:
         counts = np.diff(attribute.offsets)[1:]

@@ -81,6 +81,8 @@ def parameters(config: JobConfig, work: Workload) -> int:
     """The number of trained values, exactly."""
     dim = config.model.embedding_dim
     tables = work.vocabulary * dim + (work.vocabulary if config.model.item_bias else 0)
+    if config.model.similarity == "cosine":
+        tables += 1  # the temperature
     if work.attribute_values:
         tables += (work.attribute_values + 1) * dim  # a row for padding
     matrices = (

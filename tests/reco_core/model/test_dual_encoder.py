@@ -54,6 +54,26 @@ def test_item_rows_are_their_own_embedding_and_the_mean_of_their_attributes(buil
     assert not np.allclose(expected[0], own[0])
 
 
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("attribute", [ATTRIBUTE, None])
+def test_some_rows_are_as_in_the_whole_table(build, similarity, attribute):
+    label_encoder = build(of=vocabulary(attribute), model={"similarity": similarity}).label_encoder
+    items = np.array([3, 0, 2], np.int32)
+    some = label_encoder.rows_of(items, np.asarray(label_encoder.embeddings)[items])
+    assert np.allclose(some, np.asarray(label_encoder.rows())[items], atol=1e-6)
+
+
+def test_cosine_times_temperature_whatever_the_lengths(build):
+    model = build(model={"similarity": "cosine", "item_bias": False})
+    history = np.array([[1, 2, 0], [4, 0, 0]], np.int32)
+    history = np.pad(history, ((0, 0), (0, model.history_length - 3)))
+    before = np.asarray(model.scores({"history": history}))
+    assert np.abs(before).max() <= 10 + 1e-4
+    assert np.allclose(np.linalg.norm(model.label_encoder.rows(), axis=1), 1, atol=1e-5)
+    model.log_temperature.assign(np.log(20.0))
+    assert np.allclose(np.asarray(model.scores({"history": history})), 2 * before, rtol=1e-4)
+
+
 def test_without_attribute_a_row_is_the_embedding(build):
     for label_encoder in (
         build(model={"item_attribute": None}).label_encoder,
