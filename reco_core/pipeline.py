@@ -33,7 +33,7 @@ from reco_core import (
 )
 from reco_core.config import EXPORT_CHANGES, JobConfig, with_changes
 from reco_core.config.architecture import require_architecture
-from reco_core.config.estimate import Limits, machine_memory, require_budget, require_resources
+from reco_core.config.estimate import Limits, machine_memory, require_fit, require_resources, within
 from reco_core.datasets.types import Interactions
 from reco_core.errors import CheckpointMismatch, FieldError, Interrupted
 from reco_core.examples import Prepared
@@ -83,12 +83,14 @@ def run(
     runtime = training.configure()
     earlier = None if base is None else training.read_base(base, base_version)
     if earlier is not None:
+        config = within(config, earlier.weights.info.config)
         require_architecture(earlier.weights.info.config, config)
 
     with measured.phase("build_examples", reporter):
         prepared = _prepared(config, source, reporter)
         example_set, data_hash = prepared.example_set, prepared.data_hash
         config = _resolved(config, prepared)
+        config, budget = _fitted(config, prepared, reporter, trained=earlier is not None)
         # time is no limit here: who starts it says how long it may take
         require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
         warm = examples.warm_only(example_set)
@@ -106,7 +108,7 @@ def run(
             checkpoints=work / "checkpoints",
             identity=_identity(config, data_hash, earlier),
             weights=training.WeightsFolder(
-                work / "weights", config, data_hash, warm.vocabulary.item_ids, begun_with
+                work / "weights", config, data_hash, warm.vocabulary.item_ids, begun_with, budget
             ),
             summaries=training.Summaries(work / "tensorboard") if config.training.tensorboard else None,
             resume_from=resume_from,
@@ -117,7 +119,7 @@ def run(
 
     trained = replace(trained, model=model.for_export(config, trained.model, warm.vocabulary))
     trained = replace(trained, model=training.with_cold_items(trained.model, example_set))
-    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, begun_with)
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, begun_with, budget=budget)
 
 
 def export_again(
@@ -159,6 +161,9 @@ def export_again(
         prepared = _prepared(config, source, reporter, given.added)
         vocabulary = prepared.example_set.vocabulary
         config = _resolved(config, prepared)
+        budget = given.info.budget
+        if changes:
+            config, budget = _fitted(config, prepared, reporter, trained=True, earlier=budget)
         features = prepared.example_set.timelines.features
         dual_encoder = model.build(model.config_for_export(config), vocabulary, features)
         given = training.completed(given, dual_encoder, vocabulary)
@@ -174,7 +179,8 @@ def export_again(
     trained = training.restored(dual_encoder, given.info, len(prepared.example_set.train))
     measured.training(trained)
     added = training.added_facts(given)
-    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, given.info.base, added)
+    base = given.info.base
+    return _deliver(config, trained, prepared, out, work, runtime, measured, reporter, base, added, budget)
 
 
 def _deliver(
@@ -188,11 +194,12 @@ def _deliver(
     reporter: Reporter,
     begun_with: Mapping[str, Any] | None,
     added: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> bundle.Manifest:
     """Stages 5 to 7; `trained.model` reads as many interactions as the files are to read.
 
     `begun_with`: the weights that training began with, as manifest and report are to state them; `added`: likewise, of
-    items that joined after it.
+    items that joined after it; `budget`: of what a size budget chose.
     """
     example_set, data_hash = prepared.example_set, prepared.data_hash
     with tempfile.TemporaryDirectory(prefix="variants-", dir=work) as folder:
@@ -219,6 +226,8 @@ def _deliver(
                 assessed = replace(assessed, report=training.stated(assessed.report, begun_with))
             if added is not None:
                 assessed = replace(assessed, report={**assessed.report, "added_items": dict(added)})
+            if budget is not None:
+                assessed = replace(assessed, report={**assessed.report, "budget": dict(budget)})
             measured.files(files)
 
         assets = None
@@ -248,6 +257,7 @@ def _deliver(
                 "data_hash": data_hash,
                 **({} if begun_with is None else {"base": dict(begun_with)}),
                 **({} if added is None else {"added_items": dict(added)}),
+                **({} if budget is None else {"budget": dict(budget)}),
                 "environment": environment.describe(runtime.threads, runtime.xla),
                 "metrics": {
                     "protocol": example_set.protocol,
@@ -279,7 +289,6 @@ def _prepared(
         prepared = replace(prepared, example_set=examples.widened(prepared.example_set, added))
     example_set = prepared.example_set
     export.require_exportable(config, example_set.vocabulary, example_set.timelines.features)
-    require_budget(config, example_set.vocabulary.size)
     reporter.log(
         f"{example_set.timelines.users:,} users, {example_set.vocabulary.size:,} items, "
         f"{len(example_set.train):,} training examples; {example_set.dropped_users:,} users left out as too short"
@@ -292,6 +301,31 @@ def _prepared(
 def _resolved(config: JobConfig, prepared: Prepared) -> JobConfig:
     """With the features that were read, which is what the bundle states; `automatic` leaves them open."""
     return config.model_copy(update={"features": prepared.example_set.features})
+
+
+def _fitted(
+    config: JobConfig,
+    prepared: Prepared,
+    reporter: Reporter,
+    *,
+    trained: bool,
+    earlier: Mapping[str, Any] | None = None,
+) -> tuple[JobConfig, dict[str, Any] | None]:
+    """The config made to fit `export.max_bytes`, and what manifest and report are to say of it.
+
+    Args:
+        trained: whether there are weights, whose dimensions are what they are.
+        earlier: what was said when they were trained.
+    """
+    config, budget = require_fit(config, prepared.workload, trained=trained)
+    if budget is None:
+        return config, None
+    reporter.log(f"size budget: {budget.in_words()}")
+    if not trained:
+        return config, budget.as_dict()
+    reporter.log("the dimensions are those of the weights; for others, train anew with the budget")
+    asked = {name: value for name, value in (earlier or {}).items() if name in ("embedding_dim_asked", "blocks_asked")}
+    return config, {**budget.as_dict(), **asked, "dimensions_fixed": True}
 
 
 def _carry_over(

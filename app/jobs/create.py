@@ -21,7 +21,7 @@ from app.problems import Fault, Problem, from_pocketrec, recorded
 from app.security import Principal
 from reco_core import config as job_config
 from reco_core.config import JobConfig, TfrecordConfig
-from reco_core.config.estimate import require_budget
+from reco_core.config.estimate import require_budget, smallest
 from reco_core.config.feature_columns import require_columns
 from reco_core.config.original import Conversion
 from reco_core.errors import ConfigInvalid, SizeBudgetImpossible
@@ -111,10 +111,11 @@ def _check(
     else:
         dataset = _dataset_of(services, principal, base)
     report = dataset.report or {}
-    check_feasible(config, report, makes_files=wanted.type in ("train", "export"))
+    trained = wanted.type != "train" or base is not None
+    check_feasible(config, report, makes_files=wanted.type in ("train", "export"), trained=trained)
     if wanted.type in ("train", "export"):  # in an evaluation they may be missing, and TFRecords have their own
         check_features(config, report)
-    expected = expect(services, principal, config, report, wanted.type)
+    expected = expect(services, principal, config, report, wanted.type, trained=trained)
     model = _model_name(wanted, base, dataset)
     return Order(wanted.type, dataset.id, config, model, wanted.metadata, expected, base)
 
@@ -171,10 +172,14 @@ def read_config(wanted: JobRequest) -> JobConfig:
         raise Problem("validation_failed", problem.text, errors=faults) from None
 
 
-def check_feasible(config: JobConfig, report: Mapping[str, Any], *, makes_files: bool = True) -> None:
+def check_feasible(
+    config: JobConfig, report: Mapping[str, Any], *, makes_files: bool = True, trained: bool = False
+) -> None:
     """Refuse what the dataset's own report shows to be impossible. The pipeline checks again on the rows themselves.
 
-    `makes_files`: whether the job exports any, which `export.max_bytes` is about.
+    Args:
+        makes_files: whether the job exports any, which `export.max_bytes` is about.
+        trained: whether it begins with weights, so that dimensions can't give way to it.
 
     Raises:
         Problem: `dataset_too_small` or `size_budget_impossible`.
@@ -193,7 +198,7 @@ def check_feasible(config: JobConfig, report: Mapping[str, Any], *, makes_files:
     items = report.get("items")
     if makes_files and isinstance(items, int):
         try:
-            require_budget(config, items)
+            require_budget(config if trained else smallest(config), items)
         except SizeBudgetImpossible as error:
             raise from_pocketrec(error, "/config") from None
 

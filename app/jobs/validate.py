@@ -18,11 +18,19 @@ from reco_core.config.estimate import (
     estimate,
     machine_factor,
     machine_memory,
+    require_fit,
     require_resources,
     warnings,
     workload,
 )
-from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError, PocketRecError, ResourceEstimateExceeded
+from reco_core.errors import (
+    ConfigInvalid,
+    DatasetTooSmall,
+    FieldError,
+    PocketRecError,
+    ResourceEstimateExceeded,
+    SizeBudgetImpossible,
+)
 from registry import job_history
 from registry.settings import Settings
 
@@ -75,14 +83,24 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def expect(
-    services: Services, principal: Principal, config: JobConfig, report: Mapping[str, Any], type_: str = "train"
+    services: Services,
+    principal: Principal,
+    config: JobConfig,
+    report: Mapping[str, Any],
+    type_: str = "train",
+    *,
+    trained: bool = False,
 ) -> Expectation | None:
     """What a job with this config will come to; None where the dataset's report says too little.
 
     Only of training it is known how much memory it takes, so that only training is refused for it.
 
+    Args:
+        trained: whether it begins with weights, whose dimensions a size budget can't change.
+
     Raises:
-        Problem: `resource_estimate_exceeded`, `dataset_too_small` or `validation_failed`, pointing into the request.
+        Problem: `resource_estimate_exceeded`, `size_budget_impossible`, `dataset_too_small` or `validation_failed`,
+            pointing into the request.
     """
     limits = limits_of(services.settings)
     try:
@@ -90,13 +108,15 @@ def expect(
         if work is None:
             return None
         factor = _machine_factor(services, principal)
+        if type_ in ("train", "export") and work.exact:  # what is guessed refuses nothing; the pipeline will count
+            require_fit(config, work, trained=trained)
         if type_ != "train":
-            return Expectation(estimate(config, work, factor), limits, (), type_)
+            return Expectation(estimate(config, work, factor, trained=True), limits, (), type_)
         found = require_resources(config, work, limits, factor)
     except ResourceEstimateExceeded as error:
         extra = {"estimate": error.estimate, "limits": asdict(limits)}
         raise Problem(error.code, error.message, errors=_faults(error), extra=extra) from None
-    except (ConfigInvalid, DatasetTooSmall) as error:
+    except (ConfigInvalid, DatasetTooSmall, SizeBudgetImpossible) as error:
         raise Problem(from_pocketrec(error).code, error.message, errors=_faults(error)) from None
     return Expectation(found, limits, tuple(warnings(config, found, limits)))
 

@@ -69,10 +69,18 @@ class ModelConfig(Section):
     """The dual encoder around the context encoder."""
 
     embedding_dim: int = Field(
-        64, ge=2, le=512, description="Size of the item embeddings and of both encoders' output."
+        64,
+        ge=2,
+        le=512,
+        description="Size of the item embeddings and of both encoders' output; with `export.max_bytes`, at most.",
     )
     hidden_layers: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
         (), max_length=4, description="Widths of the ReLU layers between the context encoder and the projection."
+    )
+    similarity: Literal["dot", "cosine"] = Field(
+        "dot",
+        description="What compares history and item: the dot product, or the cosine times a learned temperature, under "
+        "which no item gains from the length of its embedding.",
     )
     item_bias: bool = Field(True, description="Add a learned bias per item to the dot product.")
     item_attribute: str | None = Field(
@@ -295,7 +303,10 @@ class ExportConfig(Section):
         0, ge=0, le=10000, description="Slots of the optional input `exclude_ids` (E); 0: no input."
     )
     max_bytes: int | None = Field(
-        None, ge=1, description="Size budget of model.tflite in bytes; the best variant that fits is taken."
+        None,
+        ge=1,
+        description="Size budget of model.tflite in bytes. Before training, dimensions are lowered until some variant "
+        "fits; after it, the best variant that fits is taken.",
     )
     metadata: bool = Field(
         True,

@@ -55,10 +55,23 @@ def variants(report: Mapping[str, Any], measured: Mapping[str, Any]) -> Markup:
     head = ("File", "Size", "NDCG@10", "HR@10", *(["Overlap"] if judged else []), "Latency", "")
     return section(
         "The exported files",
-        tag("p", " ".join(filter(None, (_NOTE, _OVERLAP if judged else "", _LATENCY)))),
+        tag("p", " ".join(filter(None, (_NOTE, _OVERLAP if judged else "", _LATENCY, _budget(report))))),
         tag("div", *plots, class_="plots"),
         table("Exported files, figures on test", head, rows),
     )
+
+
+def _budget(report: Mapping[str, Any]) -> str:
+    found: Mapping[str, Any] | None = report.get("budget")
+    if found is None:
+        return ""
+    said = [
+        f"{words.count(found[name])} {what}"
+        + ("" if found[name] == found[f"{name}_asked"] else f" instead of {words.count(found[f'{name}_asked'])}")
+        for name, what in (("embedding_dim", "dimensions"), ("followers", "followers an item"), ("blocks", "blocks"))
+        if name in found
+    ]
+    return f"The file that ships may take {words.size(found['max_bytes'])}, which left room for {', '.join(said)}."
 
 
 def _milliseconds(value: Any) -> str:

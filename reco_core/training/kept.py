@@ -25,12 +25,14 @@ class WeightsFolder:
         data_hash: str,
         item_ids: tuple[str, ...],
         base: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | None = None,
     ) -> None:
         self._folder = folder
         self._config = config
         self._data_hash = data_hash
         self._item_ids = item_ids
         self._base = base
+        self._budget = budget
         self._kept: dict[int, Arrays] = {}
 
     @property
@@ -71,7 +73,7 @@ class WeightsFolder:
     def _write(
         self, path: Path, model: DualEncoder, history: Sequence[Mapping[str, float]], epoch: int, arrays: Arrays
     ) -> None:
-        info = info_of(self._config, self._data_hash, history, epoch, self._base)
+        info = info_of(self._config, self._data_hash, history, epoch, self._base, self._budget)
         write_weights(path, ModelWeights(info, self._item_ids, weight_names(model), arrays, row_labels(model)))
 
     def _path(self, epoch: int) -> Path:

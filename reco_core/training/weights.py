@@ -36,6 +36,7 @@ class WeightsInfo:
     metrics: Mapping[str, float]  # of `epoch`: training loss, and validation NDCG@10 and Recall@10
     packages: Mapping[str, str]  # name -> version
     base: Mapping[str, Any] | None = None  # what training began with, as a manifest states it; None: with nothing
+    budget: Mapping[str, Any] | None = None  # what a size budget chose, as a manifest states it; None: there was none
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def info_of(
     history: Sequence[Mapping[str, float]],
     epoch: int,
     base: Mapping[str, Any] | None = None,
+    budget: Mapping[str, Any] | None = None,
 ) -> WeightsInfo:
     """What there is to say of the weights of `epoch` when as many epochs are complete as `history` has entries."""
     # the first of the best, as early stopping sees it: NDCG .1 .3 .3 -> 2
@@ -70,6 +72,7 @@ def info_of(
         metrics=dict(history[epoch - 1]),
         packages=environment.packages(),
         base=base,
+        budget=budget,
     )
 
 

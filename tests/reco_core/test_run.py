@@ -113,26 +113,39 @@ def test_an_impossible_budget_ends_before_training(tensorflow_runtime, planted, 
 
 
 @pytest.mark.slow
-def test_a_budget_chooses_a_variant_that_fits(tensorflow_runtime, make_planted, make_config, tmp_path):
-    from reco_core import pipeline, training
+def test_a_budget_chooses_dimensions_and_a_variant_that_fit(tensorflow_runtime, make_planted, make_config, tmp_path):
+    from reco_core import pipeline
     from reco_core.errors import SizeBudgetImpossible
 
-    def config(budget: int):
-        return make_config(
-            training={"max_epochs": 1},
-            model={"embedding_dim": 64, "item_attribute": None},
-            export={"max_bytes": budget, "default_variant": "float32"},
-        )
-
     log = make_planted(2, users=80, items=300)
-    manifest = pipeline.run(config(70_000), log, tmp_path / "out", work=tmp_path)
+    config = make_config(
+        training={"max_epochs": 1},
+        model={"embedding_dim": 64, "item_attribute": None},
+        export={"max_bytes": 40_000, "default_variant": "float32"},
+    )
+    manifest = pipeline.run(config, log, tmp_path / "out", work=tmp_path)
     sizes = {entry["path"]: entry["bytes"] for entry in manifest.files}
-    assert sizes["variants/float32.tflite"] > 70_000
-    assert sizes["model.tflite"] <= 70_000
+    budget = manifest.document["budget"]
+    assert sizes["variants/float32.tflite"] > 40_000
     assert sizes["model.tflite"] == sizes[f"variants/{manifest.document['default_variant']}.tflite"]
-    # hardly trained, so dynamic_int8 ranks unlike the model and is refused: what is left doesn't fit
-    assert "variants/dynamic_int8.tflite" not in sizes
-    last = training.latest_checkpoint(tmp_path / "checkpoints")
-    with pytest.raises(SizeBudgetImpossible, match="dynamic_int8 would fit, but ranks too unlike"):
-        pipeline.run(config(50_000), log, tmp_path / "other", work=tmp_path, resume_from=last)
-    assert not (tmp_path / "other").exists()
+    assert 0.9 * budget["expected_bytes"] < sizes[f"variants/{budget['variant']}.tflite"] <= 40_000
+    assert (budget["max_bytes"], budget["embedding_dim_asked"]) == (40_000, 64)
+    assert 16 <= budget["embedding_dim"] < 64
+    assert manifest.document["config"]["model"]["embedding_dim"] == budget["embedding_dim"]
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["budget"] == budget
+    assert "instead of 64" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    # what was learned stays as it is: the same again, a roomier one, and none that is too tight for it
+    weights = tmp_path / "weights" / "best.npz"
+    again = pipeline.export_again(weights, log, tmp_path / "again", work=tmp_path)
+    assert again.document == manifest.document
+    roomy = pipeline.export_again(
+        weights, log, tmp_path / "roomy", work=tmp_path, changes={"export": {"max_bytes": 90_000}}
+    ).document["budget"]
+    assert (roomy["embedding_dim"], roomy["embedding_dim_asked"]) == (budget["embedding_dim"], 64)
+    assert (roomy["max_bytes"], roomy["dimensions_fixed"]) == (90_000, True)
+    with pytest.raises(SizeBudgetImpossible, match="which the weights have.* train anew"):
+        pipeline.export_again(
+            weights, log, tmp_path / "tight", work=tmp_path, changes={"export": {"max_bytes": 25_000}}
+        )
+    assert not (tmp_path / "tight").exists()

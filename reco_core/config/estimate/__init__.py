@@ -9,6 +9,7 @@ benchmarks/estimates.py holds each figure beside what then happens; docs/decisio
 
 from reco_core.config.estimate.budget import require_budget, smallest_bytes
 from reco_core.config.estimate.estimate import Estimate, Seconds, estimate
+from reco_core.config.estimate.fitting import Budget, fitted, require_fit, smallest, within
 from reco_core.config.estimate.limits import Limits, require_resources
 from reco_core.config.estimate.machine import machine_factor, machine_memory
 from reco_core.config.estimate.parameters import parameters
@@ -16,18 +17,23 @@ from reco_core.config.estimate.warnings import Remark, warnings
 from reco_core.config.estimate.workload import Workload, workload
 
 __all__ = [
+    "Budget",
     "Estimate",
     "Limits",
     "Remark",
     "Seconds",
     "Workload",
     "estimate",
+    "fitted",
     "machine_factor",
     "machine_memory",
     "parameters",
     "require_budget",
+    "require_fit",
     "require_resources",
+    "smallest",
     "smallest_bytes",
     "warnings",
+    "within",
     "workload",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reco_core.config.estimate.files import bundle_bytes, variant_bytes
+from reco_core.config.estimate.fitting import Budget, fitted
 from reco_core.config.estimate.memory import memory_bytes
 from reco_core.config.estimate.parameters import parameters
 from reco_core.config.estimate.seconds import epoch_seconds, epoch_steps, phase_seconds
@@ -17,7 +18,7 @@ from reco_core.config.models import JobConfig, VariantName
 _LONGEST = 1.5  # by which a phase may take longer than expected before "at most" is wrong
 # Without a better figure than these the best epoch on MovieLens-100K lies here, whatever `max_epochs` is; see
 # docs/decisions/0006-estimates.md.
-_BEST_EPOCH = {"bow": 8, "cnn": 6, "rnn": 20}
+_BEST_EPOCH = {"bow": 8, "cnn": 6, "rnn": 20, "gru": 20, "transformer": 20}  # the last two not measured yet
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Estimate:
     phases: Mapping[str, Seconds]
     epoch_seconds: float
     machine_factor: float  # of the machine, by which all seconds are multiplied
+    budget: Budget | None = None  # what `export.max_bytes` made of the config; everything else is of that
 
     @property
     def total(self) -> Seconds:
@@ -65,6 +67,7 @@ class Estimate:
             "users": {"used": work.users, "left_out": work.dropped_users},
             "vocabulary": work.vocabulary,
             "parameters": self.parameters,
+            "budget": None if self.budget is None else self.budget.as_dict(),
             "bytes": {**self.variants, "bundle": self.bundle_bytes},
             "memory_bytes": self.memory_bytes,
             "batch_size": self.batch_size,
@@ -79,12 +82,14 @@ class Estimate:
         }
 
 
-def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0) -> Estimate:
-    """What a job with this config and workload will come to.
+def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0, *, trained: bool = False) -> Estimate:
+    """What a job with this config and workload will come to, the config made to fit its size budget.
 
     Args:
         machine_factor: how many times as long as on the machine measured everything takes on the one at hand.
+        trained: whether there are weights already, whose dimensions a budget can't change.
     """
+    config, budget = fitted(config, work, trained=trained)
     batch = min(config.training.batch_size or work.batch_size, work.train)
     epochs = expected_epochs(config, -(-work.train // batch))
     most = config.training.max_epochs
@@ -107,6 +112,7 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0) -> 
         },
         epoch_seconds=epoch_seconds(config, work, batch) * machine_factor,
         machine_factor=machine_factor,
+        budget=budget,
     )
 
 

@@ -1,17 +1,17 @@
 """Bytes of each exported variant: its weights, and the graph around them.
 
-The weights follow from the config. What the graph costs was measured on 44 exports of all encoders: it grows with the
-number of operations, for an unrolled LSTM 8 kB a step, and not with the tables.
+The weights follow from the config. What the graph costs was measured on some fifty exports of all encoders: it grows
+with the number of operations, for an unrolled LSTM 8 kB a step, and not with the tables. `dynamic_int8` has more
+operations, without names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reco_core.config.encoders import Cnn, Rnn
+from reco_core.config.encoders import Cnn, Gru, Rnn, Transformer
 from reco_core.config.estimate.budget import neighbour_bytes
 from reco_core.config.estimate.parameters import (
-    Matrix,
     dense_matrices,
     encoder_matrices,
     feature_groups,
@@ -24,17 +24,16 @@ from reco_core.config.models import JobConfig, VariantName
 
 MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
 MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.rnn
-_LEAST_QUANTIZED = 1024  # dynamic_int8 leaves smaller matrices as they are
-_GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 12_550}
+_GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 18_100}
 _EXCLUSION = 2_040  # of items from the answer, which `repeats` does without unless there is `exclude_ids`
 _EXCLUDE_IDS = 260
 _FEATURE = 7_000
 _MEAN = 1_500  # of a group's features
-_DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 900}  # a further layer
-_CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 3_950}
+_DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 300}  # a further layer
+_CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 1_500}
 _FURTHER_CONVOLUTION = 2_850
-_FILTER = 32  # scales of a quantized one
-_UNROLLED_STEP = 8_015
+_UNROLLED_STEP: Mapping[VariantName, int] = {"float32": 8_150, "float16": 8_450, "dynamic_int8": 5_400}
+_BLOCK: Mapping[VariantName, int] = {"float32": 26_600, "float16": 29_750, "dynamic_int8": 20_600}  # of a transformer
 _LOOP = 27_500
 _METADATA = 2_250  # texts, a reference to each tensor's buffer, the directory of the zip
 _METADATA_STEP = 230  # references to the tensors of an unrolled step
@@ -65,18 +64,13 @@ def bundle_bytes(config: JobConfig, work: Workload, variants: Mapping[VariantNam
 
 
 def _weights(name: VariantName, config: JobConfig, work: Workload) -> int:
-    dim = config.model.embedding_dim
-    # attributes are folded into the table, whose row 0 is padding
-    table = Matrix(work.vocabulary + 1, dim, work.vocabulary if config.model.item_bias else 0)
+    rows, dim = work.vocabulary + 1, config.model.embedding_dim  # attributes are folded in, and row 0 is padding
     features = (*group_matrices(config), *feature_tables(config, work))
-    return sum(_stored(name, one) for one in (table, *encoder_matrices(config), *dense_matrices(config), *features))
-
-
-def _stored(name: VariantName, matrix: Matrix) -> int:
+    others = sum(one.weights + one.bias for one in (*encoder_matrices(config), *dense_matrices(config), *features))
     if name == "dynamic_int8":
-        width = 1 if matrix.weights >= _LEAST_QUANTIZED else 4
-        return width * matrix.weights + 4 * matrix.bias
-    return (4 if name == "float32" else 2) * (matrix.weights + matrix.bias)
+        # a code for each number of a row, its bias and its scale; everything else is float16
+        return rows * (dim + 2) + 2 * others
+    return (4 if name == "float32" else 2) * (rows * dim + (rows - 1 if config.model.item_bias else 0) + others)
 
 
 def _graph(name: VariantName, config: JobConfig) -> int:
@@ -88,13 +82,13 @@ def _graph(name: VariantName, config: JobConfig) -> int:
     elif config.repeats:
         size -= _EXCLUSION
     if isinstance(encoder, Cnn):
-        size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
-        filters = sum(encoder.num_filter_ratios) * config.model.embedding_dim
-        return size + (_FILTER * filters if name == "dynamic_int8" else 0)
-    if isinstance(encoder, Rnn) and length <= MOST_UNROLLED_STEPS:
-        return size + _UNROLLED_STEP * length
-    if isinstance(encoder, Rnn):
-        return size + _LOOP + (2 if name == "float16" else 4) * length * encoder.num_units
+        return size + _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
+    if isinstance(encoder, Transformer):
+        return size + _BLOCK[name] * encoder.blocks
+    if isinstance(encoder, Rnn | Gru) and length <= MOST_UNROLLED_STEPS:
+        return size + _UNROLLED_STEP[name] * length
+    if isinstance(encoder, Rnn | Gru):
+        return size + _LOOP + (4 if name == "float32" else 2) * length * encoder.num_units
     return size
 
 
@@ -108,8 +102,10 @@ def _groups(name: VariantName, config: JobConfig) -> int:
         length = first.flat_length if flat else longest if of_user else config.export_history_length
         if isinstance(group.encoder, Cnn):
             size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(group.encoder.num_filter_ratios) - 1)
-        elif isinstance(group.encoder, Rnn):
-            size += _UNROLLED_STEP * length if length <= MOST_UNROLLED_STEPS else _LOOP
+        elif isinstance(group.encoder, Transformer):
+            size += _BLOCK[name] * group.encoder.blocks
+        elif isinstance(group.encoder, Rnn | Gru):
+            size += _UNROLLED_STEP[name] * length if length <= MOST_UNROLLED_STEPS else _LOOP
         else:
             size += _MEAN
     return size
@@ -135,7 +131,7 @@ def _metadata_size(config: JobConfig, work: Workload) -> int:
     if not config.export.metadata:
         return 0
     size = _METADATA + _METADATA_FEATURE * sum(1 for _ in config.features.every()) + work.id_bytes + work.vocabulary
-    if not isinstance(config.encoder, Rnn):
+    if not isinstance(config.encoder, Rnn | Gru):
         return size
     length = config.export_history_length
     return size + (_METADATA_STEP * length if length <= MOST_UNROLLED_STEPS else _METADATA_LOOP)

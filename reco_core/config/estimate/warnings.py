@@ -57,6 +57,8 @@ def _about_limits(config: JobConfig, found: Estimate, limits: Limits) -> Iterato
             f"{limits.seconds:,.0f} s that an attempt may take",
         )
     budget = config.export.max_bytes
+    if found.budget is not None and found.budget.changed:
+        yield Remark("budget_makes_it_smaller", "/export/max_bytes", found.budget.in_words())
     if budget is not None:
         over = [name for name, size in found.variants.items() if size > budget and name in config.export.variants]
         if over:

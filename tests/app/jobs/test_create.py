@@ -121,13 +121,13 @@ def test_a_dataset_in_which_no_timeline_can_be_long_enough(service: Any) -> None
 
 def test_a_size_budget_that_no_variant_can_keep(service: Any) -> None:
     dataset = service.validated()  # 80 items
-    ask = {"dataset_id": dataset.id, "config": {"model": {"embedding_dim": 64}, "export": {"max_bytes": 81 * 64 - 1}}}
+    ask = {"dataset_id": dataset.id, "config": {"model": {"embedding_dim": 64}, "export": {"max_bytes": 81 * 4 - 1}}}
     answer = service.client.post("/v1/jobs", json=ask)
     assert (answer.status_code, answer.json()["code"]) == (422, "size_budget_impossible")
     assert answer.json()["errors"][0]["pointer"] == "/config/export/max_bytes"
     assert "embedding_dim" in answer.json()["detail"]
     assert service.client.get("/v1/jobs?type=train").json()["data"] == []
-    ask["config"]["export"]["max_bytes"] = 81 * 64
+    ask["config"]["export"]["max_bytes"] = 81 * 4
     assert service.client.post("/v1/jobs", json=ask).status_code == 202
 
 

@@ -98,7 +98,7 @@ def numbers(value):
     if isinstance(value, dict):
         for inner in value.values():
             yield from numbers(inner)
-    else:
+    elif value is not None:  # no budget
         yield value
 
 
