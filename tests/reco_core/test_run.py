@@ -144,7 +144,7 @@ def test_a_budget_chooses_dimensions_and_a_variant_that_fit(tensorflow_runtime, 
     ).document["budget"]
     assert (roomy["embedding_dim"], roomy["embedding_dim_asked"]) == (budget["embedding_dim"], 64)
     assert (roomy["max_bytes"], roomy["dimensions_fixed"]) == (90_000, True)
-    with pytest.raises(SizeBudgetImpossible, match="which the weights have.* train anew"):
+    with pytest.raises(SizeBudgetImpossible, match=r"which the weights have.* train anew"):
         pipeline.export_again(
             weights, log, tmp_path / "tight", work=tmp_path, changes={"export": {"max_bytes": 25_000}}
         )
