@@ -28,6 +28,11 @@ class EventsAfter:
     limit: int
     last_event_id: int | None
 
+    @property
+    def position(self) -> int:
+        """The seq after which a stream goes on, or a page begins."""
+        return self.after if self.last_event_id is None else self.last_event_id
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -83,9 +88,8 @@ async def answer_events(
     subject = await run_in_threadpool(find)
     if not event_streams.is_asked_for(request):
         return await run_in_threadpool(_page, request, services, subject.id, wanted)
-    after = wanted.after if wanted.last_event_id is None else wanted.last_event_id
     # A number that was never given out, such as one from before a restore of the database, must not be waited for.
-    after = min(after, subject.last_seq)
+    after = min(wanted.position, subject.last_seq)
     return await event_streams.answer(
         request, services.watcher, services.database, subject.id, after, is_final=subject.is_final
     )

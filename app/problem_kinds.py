@@ -81,6 +81,13 @@ _ALL = (
         "The first request with this key is still under way",
         "Send the request again after Retry-After seconds; it then gets the first one's answer.",
     ),
+    Kind(
+        "removed_by_policy",
+        410,
+        "Removed by policy",
+        "The service keeps such things for a time that its operator sets; the detail says when this went, and by which "
+        "setting. What it belonged to is still there.",
+    ),
     Kind("precondition_failed", 412, "Precondition failed", "The object isn't the one that If-Match names."),
     Kind(
         "payload_too_large",

@@ -219,7 +219,7 @@ def _take(session: Session, kind: Kind, ids: Sequence[str], limit: float) -> Non
     if kind.is_told:
         reason = f"the service keeps {kind.what} for {limit:g} {kind.unit} ({kind.setting})"
         if kind.unit == "versions":
-            reason = f"the service keeps the newest {limit:g} versions of a model ({kind.setting})"
+            reason = f"the service keeps the files of the newest {limit:g} of each model's versions ({kind.setting})"
         for subject in ids:
             insert_if_absent(
                 session, tables.removals, subject=subject, kind=kind.name, reason=reason, removed_at=moment

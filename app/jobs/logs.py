@@ -16,7 +16,7 @@ from app.pagination import link_next
 from app.problems import Fault, Problem
 from app.responses import ETAG, LINK, NOT_MODIFIED, Responses, ok, problems
 from app.security import Asker
-from registry import jobs
+from registry import jobs, retention
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 MAX_LINES = 1000
@@ -30,7 +30,12 @@ def _log_responses() -> Responses:
     part: Responses = {
         206: {"description": "The bytes of the text that Range asks for.", "headers": ETAG, "content": text}
     }
-    return {**found, **part, **NOT_MODIFIED, **problems("not_found", "range_not_satisfiable", "validation_failed")}
+    return {
+        **found,
+        **part,
+        **NOT_MODIFIED,
+        **problems("not_found", "removed_by_policy", "range_not_satisfiable", "validation_failed"),
+    }
 
 
 @router.get("/{job_id:word}/logs", response_model=LogPage, responses=_log_responses())
@@ -60,6 +65,8 @@ def list_job_logs(
     if _as_text(request, format):
         with services.database.read() as session:
             lines = jobs.measure_log(session, job.id, after=after or 0, limit=limit, tail=tail, attempt=attempt)
+            if not lines:
+                retention.require_kept(session, job.id, "logs")
         return respond_with_text(request, services.database, job.id, lines, attempt)
     count = limit or _DEFAULT_LINES
     with services.database.read() as session:
@@ -68,6 +75,8 @@ def list_job_logs(
         else:
             found = jobs.list_log(session, job.id, after=after or 0, limit=count + 1, attempt=attempt)
             found, has_more = found[:count], len(found) > count
+        if not found:
+            retention.require_kept(session, job.id, "logs")
     cursor = str(found[-1].id) if has_more else None
     page = LogPage(data=[show_line(line) for line in found], has_more=has_more, next_cursor=cursor)
     return conditional.respond_with(request, page, {**link_next(request, cursor), "Vary": "Accept"})

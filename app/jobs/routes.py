@@ -25,10 +25,11 @@ from app.responses import ETAG, LINK, LOCATION, NOT_MODIFIED, RETRY_AFTER, ok, p
 from app.schemas import EventPage
 from app.security import Asker
 from app.strict_json import StrictJsonRoute
-from registry import job_files, jobs, models, records
+from registry import job_files, jobs, models, records, retention
 
 Metadata = Annotated[dict[str, str], Depends(pairs("metadata", max_key=64, max_value=512))]
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
+_EVENT_RESPONSES = {**event_responses(EVENTS_EXAMPLE), **problems("not_found", "removed_by_policy")}
 
 
 @router.post(
@@ -124,9 +125,9 @@ async def get_job(request: Request, services: Wired, principal: Asker, job_id: s
     "/{job_id:word}/events",
     name="head_job_events",
     response_model=EventPage,
-    responses=event_responses(EVENTS_EXAMPLE),
+    responses=_EVENT_RESPONSES,
 )
-@router.get("/{job_id:word}/events", response_model=EventPage, responses=event_responses(EVENTS_EXAMPLE))
+@router.get("/{job_id:word}/events", response_model=EventPage, responses=_EVENT_RESPONSES)
 async def list_job_events(
     request: Request, services: Wired, principal: Asker, job_id: str, wanted: EventsQuery
 ) -> Response:
@@ -135,6 +136,9 @@ async def list_job_events(
 
     def subject() -> Subject:
         job = find(services, principal, job_id)
+        if job.is_terminal and wanted.position < job.last_seq:
+            with services.database.read() as session:
+                retention.require_kept(session, job.id, "events")
         return Subject(job.id, job.is_terminal, job.last_seq)
 
     return await answer_events(request, services, wanted, subject)
@@ -173,6 +177,8 @@ def get_job_artifact(request: Request, services: Wired, principal: Asker, job_id
     with services.database.read() as session:
         version = models.version_of_job(session, job.id)
         own = () if version is not None else job_files.of(session, job.id)
+        if version is None and not own:
+            retention.require_kept(session, job.id, "job_files")
     if version is not None:
         return serve_file(request, services, version, path)
     if not own:

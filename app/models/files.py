@@ -12,6 +12,7 @@ from app.dependencies import Services
 from app.models import signing
 from app.problems import not_found
 from app.responses import ETAG, NOT_MODIFIED, problems
+from registry import retention
 from registry.records import FileEntry, ModelVersion
 
 BUNDLE = "bundle.zip"
@@ -56,6 +57,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **NOT_MODIFIED,
     **problems(
         "not_found",
+        "removed_by_policy",
         "precondition_failed",
         "range_not_satisfiable",
         "validation_failed",
@@ -70,7 +72,11 @@ def serve_file(request: Request, services: Services, version: ModelVersion, path
 
     Raises:
         Problem: `not_found`, and those of `artifacts.serve`.
+        RemovedByPolicy: its files are gone.
     """
+    if not version.files:
+        with services.database.read() as session:
+            retention.require_kept(session, version.id, "yanked_versions", "old_versions")
     bundled = [entry for entry in version.files if not is_beside_the_bundle(entry.path)]
     answer = _serve(request, services, version.files, bundled, path)
     if version.yanked_at is not None:

@@ -137,7 +137,7 @@ def test_old_versions(world, settings, make_file):
     world.job(type="evaluate", base={"model": "shoes", "version": 1, "checkpoint": "best"})  # which it needs
     assert taken(world, settings(keep_versions=2)) == {"old_versions": (1, 1, 9)}
     assert kept_versions(world) == [1, 3, 4, 5]
-    with pytest.raises(RemovedByPolicy, match="keeps the newest 2 versions"):
+    with pytest.raises(RemovedByPolicy, match="the newest 2 of each model"):
         world.read(retention.require_kept, ids[1], "yanked_versions", "old_versions")
 
 
