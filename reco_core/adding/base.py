@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reco_core.bundle import attribute_file, attribute_key, feature_name
-from reco_core.bundled_features import BundledFeature
+from reco_core.bundled_features import BundledFeature, read_features
 from reco_core.config import JobConfig
 from reco_core.errors import NotABundle
 from reco_core.examples import FeatureTable, ItemAttribute, Vocabulary
@@ -44,7 +44,7 @@ def open_base(folder: Path) -> BaseBundle:
     shipped = open_bundle(folder, ["float32"])
     try:
         manifest, report, items = (_read(folder / name) for name in ("manifest.json", "report.json", "items.json"))
-        config = shipped.config
+        config, features = shipped.config, read_features(folder, manifest)
         return BaseBundle(
             config=config,
             manifest=manifest,
@@ -55,9 +55,9 @@ def open_base(folder: Path) -> BaseBundle:
                 item_ids=shipped.item_ids,
                 counts=np.array([0, *(item["count"] for item in items)], np.int64),
                 titles=(None, *(item["title"] for item in items)),
-                attribute=_attribute(folder, config, items, shipped.features),
+                attribute=_attribute(folder, config, items, features),
             ),
-            features={name: _table(one, items, shipped.form) for name, one in shipped.features.items()},
+            features={name: _table(one, items, shipped.form) for name, one in features.items()},
             form=shipped.form,
             float32=shipped.files["float32"],
         )
@@ -91,16 +91,16 @@ def _attribute(
 def _table(feature: BundledFeature, items: Sequence[Mapping[str, Any]], form: IndexForm) -> FeatureTable:
     """The feature as the model has it: of items with their values, of users and interactions without any."""
     is_float = feature.kind == "float"
-    dtype = np.float32 if is_float else np.int32
     rows: list[list[Any]] = []
     if feature.scope == "item":
         rows = [form.model_values({feature.name: item["features"][feature.name]})[feature.name] for item in items]
     several = any(len(row) != 1 for row in rows)
     padding = [] if several else [feature.mean if is_float else 0]
+    flat = [value for row in [padding, *rows] for value in row]
     return FeatureTable(
         name=feature.name,
         scope=feature.scope,  # type: ignore[arg-type]  # the manifest has it from such a table
-        values=np.array([value for row in [padding, *rows] for value in row], dtype),
+        values=np.array(flat, np.float32) if is_float else np.array(flat, np.int32),
         offsets=np.cumsum([0, *map(len, [padding, *rows])]).astype(np.int64) if several else None,
         length=feature.length,
         vocabulary=feature.vocabulary,

@@ -195,7 +195,7 @@ def _assemble(folder: Path, meta: Mapping[str, Any]) -> ExampleSet:
         in_training=files.column("in_training"),
         dropped_users=meta["dropped_users"],
         features=FeaturesConfig.model_validate(meta["feature_groups"]),
-        **({} if cold is None else {"cold_items": cold}),
+        cold_items=np.zeros(0, np.int32) if cold is None else cold,
     )
 
 
