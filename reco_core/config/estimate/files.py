@@ -32,9 +32,10 @@ _MEAN = 1_500  # of a group's features
 _DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_int8": 300}  # a further layer
 _CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 1_500}
 _FURTHER_CONVOLUTION = 2_850
-_UNROLLED_STEP: Mapping[VariantName, int] = {"float32": 8_150, "float16": 8_450, "dynamic_int8": 5_400}
-_BLOCK: Mapping[VariantName, int] = {"float32": 26_600, "float16": 29_750, "dynamic_int8": 20_600}  # of a transformer
-_LOOP = 27_500
+_UNROLLED_STEP: Mapping[VariantName, int] = {"float32": 8_050, "float16": 8_150, "dynamic_int8": 5_200}
+_ATTENTION: Mapping[VariantName, int] = {"float32": 12_000, "float16": 13_000, "dynamic_int8": 8_600}
+_BLOCK: Mapping[VariantName, int] = {"float32": 20_700, "float16": 23_400, "dynamic_int8": 16_300}  # of a transformer
+_LOOP: Mapping[VariantName, int] = {"float32": 27_500, "float16": 29_500, "dynamic_int8": 19_700}
 _METADATA = 2_250  # texts, a reference to each tensor's buffer, the directory of the zip
 _METADATA_STEP = 230  # references to the tensors of an unrolled step
 _METADATA_LOOP = 850
@@ -84,11 +85,11 @@ def _graph(name: VariantName, config: JobConfig) -> int:
     if isinstance(encoder, Cnn):
         return size + _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
     if isinstance(encoder, Transformer):
-        return size + _BLOCK[name] * encoder.blocks
+        return size + _ATTENTION[name] + _BLOCK[name] * encoder.blocks
     if isinstance(encoder, Rnn | Gru) and length <= MOST_UNROLLED_STEPS:
         return size + _UNROLLED_STEP[name] * length
     if isinstance(encoder, Rnn | Gru):
-        return size + _LOOP + (4 if name == "float32" else 2) * length * encoder.num_units
+        return size + _LOOP[name] + (4 if name == "float32" else 2) * length * encoder.num_units
     return size
 
 
@@ -103,9 +104,9 @@ def _groups(name: VariantName, config: JobConfig) -> int:
         if isinstance(group.encoder, Cnn):
             size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(group.encoder.num_filter_ratios) - 1)
         elif isinstance(group.encoder, Transformer):
-            size += _BLOCK[name] * group.encoder.blocks
+            size += _ATTENTION[name] + _BLOCK[name] * group.encoder.blocks
         elif isinstance(group.encoder, Rnn | Gru):
-            size += _UNROLLED_STEP[name] * length if length <= MOST_UNROLLED_STEPS else _LOOP
+            size += _UNROLLED_STEP[name] * length if length <= MOST_UNROLLED_STEPS else _LOOP[name]
         else:
             size += _MEAN
     return size
