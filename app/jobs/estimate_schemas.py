@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from app.jobs.originals import ConversionView, place, show_conversion
-from app.jobs.schemas import BaseView
+from app.jobs.schemas import BaseView, show_base
 from app.jobs.validate import point
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def show_validation(order: Order) -> JobValidationView:
         {
             "type": order.type,
             "dataset_id": order.dataset_id,
-            "base": None if order.base is None else order.base.as_dict(),
+            "base": None if order.base is None else show_base(order.base.as_dict()),
             "model": order.model,
             "config": order.config.model_dump(mode="json"),
             "estimate": None if expected is None else expected.as_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -195,7 +196,9 @@ class BaseView(BaseModel):
     model: str
     version: int
     checkpoint: str | None
-    new_items: int = Field(0, description="How many items the job adds to it.")
+    new_items: int = Field(
+        0, exclude_if=lambda count: count == 0, description="How many items the job adds to it, if it adds any."
+    )
 
 
 class CheckpointView(BaseModel):
@@ -319,6 +322,11 @@ def job_file_url(job_id: str, path: str) -> str:
     return f"/v1/jobs/{job_id}/artifacts/{quote(path)}"
 
 
+def show_base(base: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job keeps of its base as JSON: of the items that it adds only their number."""
+    return {**base, "new_items": len(base.get("new_items", ()))}
+
+
 def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> JobView:
     """A job as JSON."""
     error = recorded(job.error)
@@ -334,7 +342,7 @@ def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> 
             "last_seq": job.last_seq,
             "error": error,
             "dataset_id": job.dataset_id,
-            "base": None if job.base is None else {**job.base, "new_items": len(job.base.get("new_items", ()))},
+            "base": None if job.base is None else show_base(job.base),
             "config": job.config,
             "preset": job.preset,
             "model": job.model,
