@@ -100,6 +100,8 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "bow": {"type": "bow"},
     "cnn": {"type": "cnn", "num_filter_ratios": [2], "kernel_size": 3},
     "rnn": {"type": "rnn", "num_units": 16},
+    "gru": {"type": "gru", "num_units": 16},
+    "transformer": {"type": "transformer", "blocks": 1},
 }
 
 

@@ -61,13 +61,13 @@ class SampledStep:
         sizes = [*(one.shape[0] for one in flat), self._negatives]
         history, labels, drawn = tf.split(places, sizes)
         tables, done = self._row_updates.take(filled)
-        loss, updated = self._compiled(batch, filled, tables, done, history, labels, drawn, number)
+        loss, updated = self._compiled(order, filled, tables, done, history, labels, drawn, number)
         self._row_updates.put(rows, updated, number)
         return loss
 
     def _learn(
         self,
-        batch: Batch,
+        order: Any,
         taken: Any,
         tables: list[Rows],
         done: Any,
@@ -84,6 +84,7 @@ class SampledStep:
         """
         seed = (tf.constant(self._seed), number)
         encoder, dense = self._model.label_encoder, self._updates.dense
+        batch = self._data.gather(order)  # again: what needs no rows is made where it is used
         tables = self._row_updates.brought_up(tables, done, number)
         values = [table.values for table in tables]
         with tf.GradientTape() as tape:

@@ -7,6 +7,8 @@ next to no arithmetic is spent on padding.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from reco_core.training.batches import Batch
 from reco_core.training.feature_windows import FeatureWindows
 
 _LEAST_COLUMNS = 64  # of a row: the wider, the less is left over at its end
+_SHORT = 4  # items of a sequence that is kept to fill rows up
 _PADDING = -1
 
 
@@ -56,8 +59,10 @@ class SequenceExamples:
 
     def order(self, seed: int, epoch: int) -> NDArray[np.int32]:
         """int32 [steps, rows, columns]: positions of the items that are read in this pass; -1 is padding."""
-        begin, lengths = self._layout(np.random.default_rng([seed, epoch]))
+        generator = np.random.default_rng([seed, epoch])
+        begin, lengths = self._layout(generator)
         row, column, rows = _packed(lengths, self.columns)
+        row = generator.permutation(rows)[row]  # rows of short sequences come last
         # the rows are spread evenly over the steps, so that none has none
         first = (np.arange(self.steps + 1) * min(rows, self.steps * self.rows)) // self.steps
         step = np.searchsorted(first, np.arange(rows), side="right") - 1
@@ -109,12 +114,49 @@ def _runs(
 
 
 def _packed(lengths: NDArray[np.int64], columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Sequences laid into rows one after the other; one that doesn't fit into what is left begins a row.
+    """Sequences laid into rows, the long ones first, the short ones into what is left over at the ends of rows.
 
     Returns:
         The row and the column at which each begins, and the number of rows.
     """
+    # lengths 3 5 2 1, 6 columns, short up to 2 -> the long ones in rows 0 and 1, 2 behind the 3, 1 behind the 5
+    short = lengths <= _SHORT
+    row, column = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    row[~short], column[~short], rows = _one_after_the_other(lengths[~short], columns)
+    ends = np.concatenate([[0], np.cumsum(lengths[short])])
+    taken = np.bincount(row[~short], weights=lengths[~short], minlength=rows).astype(np.int64)
+    first = _filled(ends, columns - taken)  # [rows + 1] which short sequences each row takes
+    counts = np.diff(first)
+    row_of_short = np.repeat(np.arange(rows), counts)
+    fitted = np.flatnonzero(short)[: len(row_of_short)]
+    row[fitted] = row_of_short
+    column[fitted] = taken[row_of_short] + ends[: len(fitted)] - ends[first[row_of_short]]
+    rest = np.flatnonzero(short)[len(fitted) :]
+    more, column[rest], further = _one_after_the_other(lengths[rest], columns)
+    row[rest] = rows + more
+    return row, column, rows + further
+
+
+def _filled(ends: NDArray[np.int64], gaps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many sequences are laid down before each gap, each gap taking as many as it holds: [gaps + 1].
+
+    Args:
+        ends: where each would end if they lay one after the other, from 0.
+        gaps: columns that are free.
+    """
+    listed, last = ends.tolist(), len(ends) - 1
+    at, found = 0, [0]
+    for gap in gaps.tolist():
+        at = min(last, bisect_right(listed, listed[at] + gap, at) - 1)
+        found.append(at)
+    return np.array(found)
+
+
+def _one_after_the_other(lengths: NDArray[np.int64], columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Row and column of each sequence, and the number of rows; one that doesn't fit any more begins a row."""
     # lengths 3 3 2, 6 columns -> rows 0 0 1, columns 0 3 0
+    if len(lengths) == 0:
+        return lengths, lengths, 0
     ends = np.concatenate([[0], np.cumsum(lengths)])
     # the sequence that begins the next row if this one begins a row
     following = (np.searchsorted(ends, ends[:-1] + columns, side="right") - 1).tolist()

@@ -15,7 +15,7 @@ from reco_core.errors import ConfigInvalid
 from reco_core.examples import ItemAttribute, Vocabulary, generate
 
 ROOT = Path(__file__).parents[3]
-ENCODERS = ("bow", "cnn", "rnn")
+ENCODERS = ("bow", "cnn", "rnn", "gru", "transformer")
 
 # item 1: two values, item 2: none, item 3: one, item 4: the same value twice
 ATTRIBUTE = ItemAttribute(

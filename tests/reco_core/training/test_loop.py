@@ -207,3 +207,42 @@ def test_it_learns_more_than_popularity(trained, encoder):
     # the model that is handed on is the best one, as measured on validation
     again = evaluate(scorers["model"], example_set, "validation", seed=config.seed, bootstrap_samples=0)
     assert again["ndcg@10"] == pytest.approx(found.validation_ndcg, abs=1e-9)
+
+
+SEQUENCES = {"examples": "sequences", "batch_size": 128, "learning_rate": 0.01, "max_epochs": 12}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoder", "loss"),
+    [
+        ("transformer", "full_softmax"),
+        ("transformer", "sampled_softmax"),
+        ("gru", "sampled_softmax"),
+        ("rnn", "full_softmax"),
+    ],
+)
+def test_whole_sequences_teach_more_than_popularity(train, make_config, make_planted, encoder, loss):
+    from reco_core.training import model_scorer
+
+    data = make_planted(3, users=300, items=40)
+    negatives = {"negatives": 20} if loss == "sampled_softmax" else {}
+    config = make_config(encoder, training={**SEQUENCES, "loss": loss, **negatives})
+    found = train(config, data=data)
+    example_set = generate(config, data)
+    scorers = {"model": model_scorer(found.model), "popular": BASELINES["popular"](example_set)}
+    test = {
+        name: evaluate(scorer, example_set, "test", bootstrap_samples=0)["ndcg@10"] for name, scorer in scorers.items()
+    }
+    assert test["model"] > 1.3 * test["popular"]
+
+
+@pytest.mark.slow
+def test_sampled_steps_resume_as_if_nothing_had_happened(train, make_config):
+    training = {**SEQUENCES, "loss": "sampled_softmax", "negatives": 12, "max_epochs": 3}
+    config = make_config("bow", training=training)
+    whole = train(config, folder="whole", one_step=True)
+    checkpoint = interrupted(train, 5, config=config, folder="part")[0]
+    resumed = train(config, folder="part", one_step=True, resume_from=checkpoint)
+    assert weights(resumed) == weights(whole)
+    assert resumed.history == whole.history
