@@ -159,7 +159,7 @@ def test_submit_a_training_from_a_version(run: Any, service: Any) -> None:
     assert "train from films/1  films" in run("show", job["id"]).stdout
     other = run("submit", "--dataset", dataset, "--base", "films", "--preset", "rnn")
     assert other.exit_code == 2
-    assert "/config/encoder/type" in other.output
+    assert "encoder/type is 'rnn', the base's is 'bow'" in other.output
 
 
 def test_the_newest_version_that_is_not_yanked_is_the_base_by_default(run: Any, films: None, service: Any) -> None:
