@@ -164,7 +164,9 @@ class TrainingConfig(Section):
         "cosine", description="After warm-up: constant, or down to a hundredth at `max_epochs` along this curve."
     )
     gradient_clip_norm: float | None = Field(5.0, gt=0, description="Global norm that gradients are clipped to.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Probability mass spread evenly over all items.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Probability mass spread evenly over all items; of full_softmax only."
+    )
     checkpoint_seconds: float = Field(
         10.0,
         ge=0,
