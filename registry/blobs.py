@@ -25,7 +25,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from registry.errors import BlobCorrupt, BlobMissing
 from registry.files import check_sha256, is_sha256
 from registry.local_commit import commit_file, fsync_folder
-from registry.occupied import FRESH_SECONDS, STALE_SECONDS, occupy, remove_left_files
+from registry.occupied import FRESH_SECONDS, STALE_SECONDS, occupy, remove_left_files, remove_left_folders
 from registry.records import Blob
 from registry.trash import Trash
 from registry.verified_files import VerifiedFile, Verifier
@@ -121,6 +121,13 @@ class BlobStore:
         finally:
             part.unlink(missing_ok=True)
 
+    def copy_from(self, other: BlobStore, sha256: str) -> Blob:
+        """Put a blob of another store into this one, compared with its hash. Raises BlobMissing or BlobCorrupt."""
+        with tempfile.TemporaryDirectory(prefix="copy-", dir=self._near()) as folder:
+            path = Path(folder, "content")
+            other.fetch(sha256, path)
+            return self.adopt_file(path)
+
     def verify(self, sha256: str) -> None:
         """Read the blob and compare its hash. Raises BlobMissing or BlobCorrupt.
 
@@ -180,7 +187,11 @@ class BlobStore:
     def sweep(self, fresh_seconds: float = FRESH_SECONDS) -> list[str]:
         """Remove what writers left behind who were killed before they could commit; the names of it."""
         if self._folder is not None:
-            return remove_left_files(self._folder / "tmp", fresh_seconds=fresh_seconds)
+            temporary = self._folder / "tmp"
+            return [
+                *remove_left_files(temporary, fresh_seconds=fresh_seconds),
+                *remove_left_folders(temporary, fresh_seconds=fresh_seconds),
+            ]
         stale = datetime.now(UTC) - timedelta(seconds=max(fresh_seconds, STALE_SECONDS))
         pages = obstore.list(self._reading(), "probe/")
         left = [found["path"] for page in pages for found in page if found["last_modified"] < stale]
@@ -218,6 +229,10 @@ class BlobStore:
             return self.size(blob.sha256)
         except (BlobMissing, FileNotFoundError):
             return None
+
+    def _near(self) -> Path | None:
+        """Where a file can become a blob without being copied once more."""
+        return None if self._folder is None else _temporary_folder(self._folder)
 
     def _reading(self) -> ObjectStore:
         # Made anew for a folder: it is cheap, and the folder may not exist before the first blob.

@@ -113,3 +113,21 @@ class RemovedByPolicy(RegistryError):
     """It was there; the service's retention policy has removed it since."""
 
     code = "removed_by_policy"
+
+
+class TargetNotEmpty(RegistryError):
+    """A backup or restore would mix with what is there."""
+
+    code = "target_not_empty"
+
+
+class BackupInvalid(RegistryError):
+    """The backup is incomplete, damaged, or of a newer release."""
+
+    code = "backup_invalid"
+
+
+class BackupUnderWay(RegistryError):
+    """Another backup is being made."""
+
+    code = "backup_under_way"

@@ -9,6 +9,7 @@ from app.cli.demo import demo
 from app.cli.evaluate import evaluate
 from app.cli.examples import examples
 from app.cli.export import export
+from app.cli.keeping import backup, restore, tidy
 from app.cli.recommend import recommend
 from app.cli.serve import serve, worker
 from app.cli.train import train
@@ -49,6 +50,9 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(serve)
 app.command()(worker)
+app.command()(tidy)
+app.command()(backup)
+app.command()(restore)
 app.command()(train)
 app.command()(examples)
 app.command()(recommend)

@@ -1,0 +1,188 @@
+"""`pocketrec tidy`, `backup` and `restore`: for whoever runs the service, on its database and blob store themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.errors import CommandFailed, Status, guarded
+from app.cli.options import AsJson
+from app.cli.output import console, human_bytes, print_json, say
+from app.cli.serve import StateDir, load_settings
+
+if TYPE_CHECKING:
+    from registry.blobs import BlobStore
+    from registry.database import Database
+    from registry.housekeeping import Round
+    from registry.settings import Settings
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Remove nothing: print what would go.")]
+To = Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder, or one with an earlier backup.")]
+From = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a backup.")]
+
+
+@guarded
+def tidy(state_dir: StateDir = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Remove what the retention policies say, and stored files that nothing refers to, as workers do now and then.
+
+    Safe while the service runs. The policies are settings, POCKETREC_KEEP_...: see docs/operations.md. Published
+    versions stay unless a setting says otherwise.
+
+    Examples:
+
+      pocketrec tidy --dry-run
+
+      POCKETREC_KEEP_VERSIONS=10 pocketrec tidy --dry-run
+    """
+    with _stores(state_dir) as (settings, database, blobs):
+        from registry import housekeeping
+
+        if dry_run:
+            done: Round | None = housekeeping.preview(database, settings)
+        else:
+            done = housekeeping.go_round(database, blobs, settings, _owner())
+        if done is None:
+            lines = ["a worker is at it right now, or one that was killed a few minutes ago; try again later"]
+            raise CommandFailed(Status.FAILED, "busy", lines)
+        if as_json:
+            print_json(_as_json(done, dry_run))
+        else:
+            _print_table(done, dry_run)
+
+
+@guarded
+def backup(to: To, state_dir: StateDir = None, as_json: AsJson = False) -> None:
+    """Back up the database and the files that it refers to into a folder, while the service runs.
+
+    Every file is compared with its hash as it is copied. Into a folder with an earlier backup only new files are
+    copied. It holds the service's signing key and all data: keep it as safe as the service.
+
+    Examples:
+
+      pocketrec backup /mnt/backups/pocketrec
+    """
+    with _stores(state_dir) as (_, database, blobs):
+        from registry import backup as backups
+
+        made = backups.backup(database, blobs, to, _progress("copied"))
+        _say_done(made, f"backup in {to}", as_json)
+
+
+@guarded
+def restore(folder: From, state_dir: StateDir = None, as_json: AsJson = False) -> None:
+    """Restore a backup into an empty database and blob store: those that the settings name.
+
+    SQLite and PostgreSQL alike, whichever the backup was made of. Nothing that is there is overwritten. Start the
+    service afterwards; jobs that ran go on from their last checkpoint.
+
+    Examples:
+
+      pocketrec restore /mnt/backups/pocketrec --state-dir new-state
+    """
+    with _stores(state_dir, must_exist=False) as (settings, database, blobs):
+        from registry import backup as backups
+
+        made = backups.restore(database, blobs, folder, _progress("restored"))
+        _say_done(made, f"restored into {settings.state_dir}", as_json)
+
+
+@contextmanager
+def _stores(state_dir: Path | None, *, must_exist: bool = True) -> Iterator[tuple[Settings, Database, BlobStore]]:
+    """The stores that the settings name; their errors as the command's."""
+    from obstore.exceptions import BaseError as BlobStoreError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from registry.blobs import BlobStore
+    from registry.database import Database
+    from registry.errors import RegistryError
+
+    settings = load_settings({} if state_dir is None else {"state_dir": state_dir})
+    blobs = BlobStore(settings.blob_url)
+    database = Database(settings.database_url, blobs=blobs)
+    try:
+        if must_exist:
+            if database.dialect == "sqlite" and not Path(str(database.url.database)).exists():
+                lines = [f"there is no database at {database.url.database}", "name the service's --state-dir"]
+                raise CommandFailed(Status.BAD_INPUT, "no_service", lines)
+            database.migrate()
+        yield settings, database, blobs
+    except RegistryError as error:
+        raise CommandFailed(Status.FAILED, error.code, [error.message]) from None
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        raise CommandFailed(Status.UNREACHABLE, "database_unavailable", [f"the database: {reason}"]) from None
+    except BlobStoreError as error:
+        reason = str(error).splitlines()[0]
+        raise CommandFailed(Status.UNREACHABLE, "blob_store_unavailable", [f"the blob store: {reason}"]) from None
+    finally:
+        database.dispose()
+
+
+def _owner() -> str:
+    import os
+    import socket
+
+    return f"{socket.gethostname()}:{os.getpid()}:tidy"
+
+
+def _progress(what: str) -> Any:
+    import time
+
+    last = time.monotonic()
+
+    def report(number: int, total: int, size: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            say(f"  {what} {number:,} of {total:,} files, {human_bytes(size)}")
+
+    return report
+
+
+def _say_done(made: Any, what: str, as_json: bool) -> None:
+    if as_json:
+        facts = {"rows": made.rows, "blobs": made.blobs, "bytes": made.bytes, "created_at": made.created_at}
+        print_json({**facts, "revision": made.revision, "database": made.dialect})
+    else:
+        say(f"{what}: {made.rows:,} rows, {made.blobs:,} files of {human_bytes(made.bytes)}")
+
+
+def _as_json(done: Round, dry_run: bool) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    later = None if done.later is None else asdict(done.later)
+    return {
+        "dry_run": dry_run,
+        "rules": [asdict(due) for due in done.rules],
+        "blobs": asdict(done.swept),
+        "later": later,
+    }
+
+
+def _print_table(done: Round, dry_run: bool) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title="would go now" if dry_run else "removed"
+    )
+    table.add_column("what")
+    table.add_column("kept", justify="right")
+    for name in ("objects", "rows", "size"):
+        table.add_column(name, justify="right")
+    table.add_column("setting", overflow="fold")
+    for due in done.rules:
+        unit = "" if due.kind == "old_versions" else " d"
+        kept = "for ever" if due.limit is None else f"{due.limit:g}{unit}"
+        table.add_row(due.kind, kept, f"{due.objects:,}", f"{due.rows:,}", human_bytes(due.bytes), due.setting)
+    grace = "blob_grace_seconds"
+    table.add_row("unused blobs", "", f"{done.swept.blobs:,}", "", human_bytes(done.swept.bytes), grace)
+    if done.later is not None:
+        table.add_row("unused blobs, later", "", f"{done.later.blobs:,}", "", human_bytes(done.later.bytes), grace)
+    console().print(table)
+    if done.swept.held_by is not None:
+        say("a backup is being made: no blob was removed")

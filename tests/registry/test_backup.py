@@ -1,0 +1,286 @@
+"""Backup while others write, and restore into either database."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from registry import backup, checkpoints, datasets, duties, jobs, leases, models, sweeping, tables
+from registry.blobs import BlobStore
+from registry.database import Database
+from registry.errors import BackupInvalid, BackupUnderWay, BlobCorrupt, BlobMissing, TargetNotEmpty
+from registry.migrations.run import differences
+from registry.records import FileEntry
+
+
+class Source:
+    """A service with a dataset, a version, and a job that is half done."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.store = BlobStore(folder / "blobs")
+        self.database = Database(url, blobs=self.store)
+        upload = self.store.put_bytes(b"user,item\nu,i\n")
+        with self.database.write() as session:
+            spec = {"note": "Übung\0"}
+            entry = FileEntry("log.csv", upload.bytes, upload.sha256)
+            dataset = datasets.create(session, name="log", spec=spec, upload=[entry])
+            claim = leases.claim(session, job_id=dataset.validation_job_id, worker="w", lease_seconds=60)
+            assert claim is not None
+            datasets.mark_ready(session, claim, report={}, content_hash="c" * 64, files=[entry])
+            jobs.succeed(session, claim, {})
+            done = jobs.create(session, type="train", dataset_id=dataset.id, config={"seed": 1}, metadata={"k": "v"})
+            claim = leases.claim(session, job_id=done.id, worker="w", lease_seconds=60)
+            assert claim is not None
+        model = self.store.put_bytes(b"model")
+        with self.database.write() as session:
+            jobs.append_log(session, claim, ["one", "two"])
+            jobs.record_epoch(session, claim, 1, {"loss": float("nan"), "ndcg": 0.1 + 0.2})
+            entry = FileEntry("model.tflite", model.bytes, model.sha256)
+            version = models.publish_version(session, claim, model="m", files=[entry], metrics={"a": 1}, manifest={})
+            jobs.succeed(session, claim, models.result_of(version))
+            self.done = done.id
+            self.running = jobs.create(session, type="train", dataset_id=dataset.id, config={}, retry_of=done.id).id
+            self.claim = leases.claim(session, job_id=self.running, worker="w", lease_seconds=0.01)
+            assert self.claim is not None
+        self.checkpoint(b"state 1", 1)
+
+    def checkpoint(self, content: bytes, epoch: int) -> str:
+        blob = self.store.put_bytes(content)
+        with self.database.write() as session:
+            assert self.claim is not None
+            checkpoints.promote_checkpoint(session, self.claim, blob.sha256, blob.bytes, epoch, 0)
+        return blob.sha256
+
+
+def rows(database: Database) -> dict[str, list[Any]]:
+    with database.read() as session:
+        return {
+            table.name: sorted(map(repr, session.execute(select(table)).mappings()))
+            for table in tables.metadata.sorted_tables
+            if table.name not in ("duties", "blobs")
+        }
+
+
+@pytest.fixture
+def source(url, tmp_path):
+    found = Source(url, tmp_path / "source")
+    yield found
+    found.database.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
+def target(request, tmp_path):
+    """An empty database and store."""
+    url = f"sqlite:///{tmp_path}/target/registry.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("empty_postgresql")
+    store = BlobStore(tmp_path / "target" / "blobs")
+    database = Database(url, blobs=store)
+    yield database, store
+    database.dispose()
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """An empty SQLite database and store, for what is the same on both."""
+    store = BlobStore(tmp_path / "empty" / "blobs")
+    database = Database(f"sqlite:///{tmp_path}/empty/registry.db", blobs=store)
+    yield database, store
+    database.dispose()
+
+
+def test_all_comes_back_and_work_goes_on(source, target, tmp_path):
+    before = rows(source.database)
+    made = backup.backup(source.database, source.store, tmp_path / "b")
+    assert (made.blobs, made.bytes) == (3, 14 + 5 + 7)
+    assert (tmp_path / "b").stat().st_mode & 0o77 == 0
+    database, store = target
+    assert backup.restore(database, store, tmp_path / "b") == made
+    assert rows(database) == before
+    with database.engine.connect() as connection:
+        assert differences(connection) == []
+    for blob, _ in store.listed():
+        store.verify(blob.sha256)
+    with database.write() as session:
+        claim = leases.claim(session, worker="new", lease_seconds=60)
+        assert claim is not None
+        assert claim.job_id == source.running
+        found = checkpoints.latest_checkpoint(session, claim.job_id)
+        assert found is not None
+        # numbers that the database gives out go on
+        jobs.append_log(session, claim, ["three"])
+        assert jobs.list_log(session, claim.job_id)[0].id == 3
+    assert b"".join(store.open_range(found.sha256)) == b"state 1"
+    assert sweeping.sweep(database, store, grace_seconds=0).blobs == 0
+
+
+def test_rows_and_blobs_are_of_one_moment(source, empty, tmp_path, monkeypatch):
+    """A job goes on, and its old checkpoint would be swept, just when the rows have been read."""
+    real = backup._copy
+    old = source.checkpoint(b"state 2", 2)
+
+    def copy(*arguments: Any) -> Any:
+        source.checkpoint(b"state 3", 3)
+        assert sweeping.sweep(source.database, source.store, grace_seconds=0).held_by is not None
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_copy", copy)
+        backup.backup(source.database, source.store, tmp_path / "b")
+    assert sweeping.sweep(source.database, source.store, grace_seconds=0).blobs == 2
+    assert not source.store.exists(old)
+    database, store = empty
+    backup.restore(database, store, tmp_path / "b")
+    with database.read() as session:
+        found = checkpoints.latest_checkpoint(session, source.running)
+    assert found is not None
+    assert (found.epoch, found.sha256) == (2, old)
+    store.verify(old)
+
+
+def test_a_second_backup_copies_what_is_new(source, empty, tmp_path, monkeypatch):
+    backup.backup(source.database, source.store, tmp_path / "b")
+    source.checkpoint(b"state 2", 2)
+    copied: list[str] = []
+    real = BlobStore.copy_from
+    monkeypatch.setattr(BlobStore, "copy_from", lambda *given: (copied.append(given[2]), real(*given)))
+    made = backup.backup(source.database, source.store, tmp_path / "b")
+    assert len(copied) == 1
+    assert [path.name for path in (tmp_path / "b").iterdir() if path.name.startswith("rows-")] == [made.folder]
+    backup.restore(*empty, tmp_path / "b")
+    assert rows(empty[0]) == rows(source.database)
+
+
+class TestRefusals:
+    def test_a_folder_with_something_else(self, source, tmp_path):
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "thesis.tex").touch()
+        with pytest.raises(TargetNotEmpty, match="neither empty nor"):
+            backup.backup(source.database, source.store, tmp_path / "b")
+        assert [path.name for path in (tmp_path / "b").iterdir()] == ["thesis.tex"]
+
+    def test_a_second_one_at_the_same_time(self, source, tmp_path):
+        with source.database.write() as session:
+            duties.take(session, duties.BACKUP, "another", seconds=60)
+        with pytest.raises(BackupUnderWay):
+            backup.backup(source.database, source.store, tmp_path / "b")
+
+    def test_a_database_with_rows(self, source, tmp_path):
+        backup.backup(source.database, source.store, tmp_path / "b")
+        before = rows(source.database)
+        with pytest.raises(TargetNotEmpty, match="has rows"):
+            backup.restore(source.database, BlobStore(tmp_path / "new"), tmp_path / "b")
+        assert rows(source.database) == before
+        assert not (tmp_path / "new").exists()
+
+    def test_a_store_with_other_blobs(self, source, empty, tmp_path):
+        backup.backup(source.database, source.store, tmp_path / "b")
+        empty[1].put_bytes(b"other")
+        with pytest.raises(TargetNotEmpty, match="other blobs"):
+            backup.restore(*empty, tmp_path / "b")
+        assert not Path(str(empty[0].url.database)).exists()
+
+    @pytest.mark.parametrize("harm", ["row byte", "no rows", "blob byte", "no blob", "no manifest", "newer"])
+    def test_a_backup_that_is_damaged(self, source, empty, tmp_path, harm):
+        folder = tmp_path / "b"
+        made = backup.backup(source.database, source.store, folder)
+        blob = next(path for path in sorted((folder / "blobs" / "sha256").rglob("*")) if path.is_file())
+        table = folder / made.folder / "jobs.jsonl.gz"
+        if harm == "row byte":
+            table.write_bytes(table.read_bytes()[:-1] + b"x")
+        elif harm == "no rows":
+            table.unlink()
+        elif harm == "blob byte":
+            blob.chmod(0o600)
+            blob.write_bytes(b"x" * blob.stat().st_size)
+        elif harm == "no blob":
+            blob.unlink()
+        elif harm == "no manifest":
+            (folder / backup.MANIFEST).unlink()
+        else:
+            document = json.loads((folder / backup.MANIFEST).read_text())
+            (folder / backup.MANIFEST).write_text(json.dumps({**document, "revision": "9999"}))
+        with pytest.raises((BackupInvalid, BlobCorrupt)):
+            backup.restore(*empty, folder)
+        if Path(str(empty[0].url.database)).exists():
+            with empty[0].engine.connect() as connection:
+                assert backup.dump.is_empty(connection)
+
+    def test_no_backup_is_made_of_a_damaged_store(self, source, tmp_path):
+        blob = next(path for path in sorted((tmp_path / "source" / "blobs" / "sha256").rglob("*")) if path.is_file())
+        blob.unlink()
+        with pytest.raises(BlobMissing):
+            backup.backup(source.database, source.store, tmp_path / "b")
+        with pytest.raises(BackupInvalid, match="no backup"):
+            backup.load(tmp_path / "b")
+        assert source.database.url is not None
+
+
+def test_a_restore_that_was_cut_off_is_started_again(source, empty, tmp_path, monkeypatch):
+    backup.backup(source.database, source.store, tmp_path / "b")
+
+    def cut(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup.dump, "read", cut)
+        with pytest.raises(KeyboardInterrupt):
+            backup.restore(*empty, tmp_path / "b")
+    backup.restore(*empty, tmp_path / "b")
+    assert rows(empty[0]) == rows(source.database)
+
+
+def test_a_backup_of_the_release_before(empty, tmp_path, source):
+    """As if made at schema revision 0003: without the columns and tables that came later."""
+    folder = tmp_path / "b"
+    made = backup.backup(source.database, source.store, folder)
+    document = json.loads((folder / backup.MANIFEST).read_text())
+    rows_folder = folder / made.folder
+    with gzip.open(rows_folder / "blobs.jsonl.gz") as file:
+        lines = file.read().splitlines()
+    at = json.loads(lines[0]).index("unused_since")
+    old = [json.dumps([value for place, value in enumerate(json.loads(line)) if place != at]) for line in lines]
+    with gzip.open(rows_folder / "blobs.jsonl.gz", "wb") as file:
+        file.write("\n".join(old).encode() + b"\n")
+    kept = [table for table in document["tables"] if table["name"] != "removals"]
+    for table in kept:
+        table["sha256"] = backup.dump.sha256_of(rows_folder / f"{table['name']}.jsonl.gz")
+    (folder / backup.MANIFEST).write_text(json.dumps({**document, "revision": "0003", "tables": kept}))
+    backup.restore(*empty, folder)
+    assert rows(empty[0]) == rows(source.database)
+
+
+def test_others_write_while_it_is_made(source, tmp_path):
+    """No writer waits for it, and whatever moment it catches can be restored."""
+    over = threading.Event()
+
+    def write() -> None:
+        number = 10
+        while not over.is_set():
+            source.checkpoint(f"state {number}".encode(), number)
+            sweeping.sweep(source.database, source.store, grace_seconds=0)
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for number in range(2):
+            backup.backup(source.database, source.store, tmp_path / f"b{number}")
+    finally:
+        over.set()
+        writer.join(60)
+    for number in range(2):
+        store = BlobStore(tmp_path / f"t{number}" / "blobs")
+        database = Database(f"sqlite:///{tmp_path}/t{number}/registry.db", blobs=store)
+        backup.restore(database, store, tmp_path / f"b{number}")
+        with database.read() as session:
+            found = checkpoints.latest_checkpoint(session, source.running)
+        assert found is not None
+        store.verify(found.sha256)
+        database.dispose()
