@@ -140,7 +140,7 @@ def _code(model: Any, operator: Any) -> int:
     return max(int(entry.builtinCode), int(entry.deprecatedBuiltinCode))
 
 
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+class _AlignedBuffer(schema.BufferT):
     """The generated class packs data wherever there is room."""
 
     def Pack(self, builder: Any) -> int:  # noqa: N802 - the generated name
