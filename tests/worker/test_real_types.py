@@ -106,17 +106,6 @@ def test_each_type_on_what_the_one_before_has_made(service, dataset):
     report = json.loads(content(service, there, "report.json"))
     assert there.result["metrics"].keys() >= {"recall@3"}
     assert report["test"]["recall@3"]["value"] == there.result["metrics"]["recall@3"]
-
-    # Trained from there: the version is named, and what can't be carried over ends the job with a typed error.
-    warm = run(service, dataset_id=fresh, config=CONFIG, base=base, model="warm")
-    stated = json.loads(content(service, warm, "manifest.json"))["base"]
-    assert (stated["version"], stated["weights_sha256"]) == ("films@1", files["weights/best.npz"])
-    assert stated["items"] == {"carried": 60, "new": 0, "dropped": 0}
-    wider = service.train_job(dataset_id=fresh, config={**CONFIG, "model": {"embedding_dim": 8}}, base=base)
-    slot.work(service.runtime(), wider)
-    job = service.job(wider)
-    assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "validation_failed")
-    assert job.error["errors"][0]["pointer"] == "/model/embedding_dim"
     with service.database.read() as session:
         assert models.get(session, "films").last_version == 4
 
@@ -126,6 +115,24 @@ def bundled(service, job) -> list[str]:
         version = models.version_of_job(session, job.id)
     assert version is not None
     return [entry["path"] for entry in version.manifest["files"]]
+
+
+def test_a_training_begins_with_a_versions_weights(service, dataset):
+    short = {**CONFIG, "training": {**CONFIG["training"], "max_epochs": 1}}
+    first = run(service, dataset_id=dataset, config=short)
+    grown = ready(service, log_of(90, items=70))
+    base = {"model": "films", "version": 1, "checkpoint": "best"}
+    warm = run(service, dataset_id=grown, config=short, base=base)
+    stated = json.loads(content(service, warm, "manifest.json"))["base"]
+    assert (stated["version"], stated["weights_sha256"]) == ("films@1", sums(first)["weights/best.npz"])
+    assert stated["items"] == {"carried": 60, "new": 10, "dropped": 0}
+    assert warm.result["version"] == 2
+    # what can't be carried over ends the job with a typed error
+    wider = service.train_job(dataset_id=grown, config={**short, "model": {"embedding_dim": 8}}, base=base)
+    slot.work(service.runtime(), wider)
+    job = service.job(wider)
+    assert (job.status, job.attempt, job.error["code"]) == ("failed", 1, "validation_failed")
+    assert job.error["errors"][0]["pointer"] == "/model/embedding_dim"
 
 
 def test_examples_are_files_of_the_job(service, dataset):
