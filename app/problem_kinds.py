@@ -187,6 +187,12 @@ _ALL = (
         "Out of memory",
         "The trainer got no more memory. Make the model or its vocabulary smaller, or give the worker more.",
     ),
+    Kind(
+        "disk_limit_exceeded",
+        507,
+        "Disk limit exceeded",
+        "An attempt wrote more than POCKETREC_ATTEMPT_DISK_BYTES. Keep fewer checkpoints, or make the model smaller.",
+    ),
     Kind("trainer_died", 500, "The trainer died", "Its process ended without a result; another attempt follows."),
     Kind("blob_missing", 500, "A stored file is missing", "Restore the blob store, or upload the dataset again."),
     Kind("validation_cancelled", 409, "Validation cancelled", "Upload the dataset again to have it validated."),

@@ -1,7 +1,8 @@
 """`python -m worker`: one worker with its slots, the reaper, and an embedded broker if none is configured.
 
-Standard output gets one JSON line, `ready`; the log goes to standard error. SIGTERM or SIGINT: no more claims, trainers
-checkpoint at the next batch, leases are released, and the process is gone within 20 s.
+Standard output gets one JSON line, `ready`, and with `--die-with-parent` then `alive` every few seconds; the log goes
+to standard error. SIGTERM or SIGINT: no more claims, trainers checkpoint at the next batch, leases are released, and
+the process is gone within 20 s.
 """
 
 from __future__ import annotations

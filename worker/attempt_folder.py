@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -46,6 +47,17 @@ def attempt_folder(root: Path, claim: Claim) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def size(folder: Path) -> int:
+    """Bytes that the files in `folder` take on the disk; a file with two names counts once."""
+    taken: dict[int, int] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                status = os.lstat(os.path.join(parent, name))  # noqa: PTH118 - a Path for each would take longer
+                taken[status.st_ino] = status.st_blocks * 512
+    return sum(taken.values())
 
 
 def sweep(root: Path) -> None:

@@ -48,6 +48,7 @@ class TrainerProcess:
                 start_new_session=True,
             )
         priority.lower(self._process.pid, nice)
+        priority.offer(self._process.pid)
         self._messages: queue.Queue[messages.Message | None] = queue.Queue()
         read = partial(copy_context().run, self._read)  # its lines carry the attempt's fields
         self._reader = threading.Thread(target=read, name="trainer-stdout", daemon=True)

@@ -93,6 +93,7 @@ class Reaper(threading.Thread):
         every = self._runtime.settings.reaper_seconds
         next_pass = time.monotonic()
         while True:
+            self._runtime.came_round = time.monotonic()
             try:
                 if time.monotonic() >= next_pass:
                     next_pass = time.monotonic() + every

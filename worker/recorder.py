@@ -59,7 +59,7 @@ class Recorder:
         self.error: ErrorMessage | None = None
         self._lease = lease
         self._blobs = blobs
-        self._folder = folder
+        self.folder = folder
         self._keep_examples = keep_examples
         self._forget = forget
         self._promoted: str | None = None
@@ -130,7 +130,7 @@ class Recorder:
         self._lease.write(log_lines.then(work, lines) if lines else work)
 
     def _is_ours(self, path: Path) -> bool:
-        if path.resolve().is_relative_to(self._folder):
+        if path.resolve().is_relative_to(self.folder):
             return True
         log.warning("path_ignored", reason="outside the attempt folder", path=str(path)[:200])
         return False

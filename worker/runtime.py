@@ -38,6 +38,8 @@ class Runtime:
     trainer: Sequence[str] = TRAINER
     stopping: threading.Event = field(default_factory=threading.Event)
     slots: dict[str, Slots] = field(init=False, repr=False)
+    # When the reaper's loop last came round, by time.monotonic().
+    came_round: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.slots = {queue: Slots(capacity) for queue, capacity in capacities(self.settings).items()}

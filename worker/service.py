@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 EXIT_SECONDS = 19.0
 PARENT_POLL_SECONDS = 0.5
+PULSE_SECONDS = 5.0
+# A pass waits for the database, for half a minute at most on SQLite; on PostgreSQL for as long as the network lets it.
+STUCK_SECONDS = 600.0
 
 
 def run(settings: Settings, *, die_with_parent: bool = False) -> int:
@@ -56,6 +59,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     _stop_on_signals(runtime)
     if die_with_parent:
         threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
+        threading.Thread(target=_pulse, args=(runtime,), name="pulse", daemon=True).start()
 
     slots = capacities(settings)
     announced = threading.Event()
@@ -131,6 +135,17 @@ def _stop_with_parent() -> None:
             time.sleep(PARENT_POLL_SECONDS)
     log.info("parent_ended")
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _pulse(runtime: Runtime) -> None:
+    """Tell the parent that this process runs; it kills one that says nothing for long.
+
+    A process that is frozen, or in which native code holds the interpreter, says nothing by itself. One whose reaper
+    hangs would take up no lost job any more, so it falls silent too.
+    """
+    while not runtime.stopping.wait(PULSE_SECONDS):
+        if time.monotonic() - runtime.came_round < STUCK_SECONDS:
+            _say({"event": "alive"})
 
 
 def _refuse(message: str) -> int:

@@ -35,6 +35,7 @@ _DISK_FULL = InsufficientStorage(
     "the checkpoints that the job has kept stay"
 ).as_dict()
 TICK_SECONDS = 0.2
+DISK_SECONDS = 2.0  # between two looks at an attempt's folder
 EXIT_SECONDS = 5.0  # for a trainer that has no more to say
 # A worker must be gone 20 s after SIGTERM, releasing its leases included.
 SHUTDOWN_STOP_SECONDS = 14.0
@@ -47,6 +48,7 @@ class Stop(Enum):
     SHUTDOWN = "shutdown"
     DEADLINE = "deadline"
     MEMORY = "memory"
+    DISK = "disk"
 
 
 def run_attempt(runtime: Runtime, claim: Claim) -> bool:
@@ -95,6 +97,7 @@ class _Attempt:
         self._stop: Stop | None = None
         self._inputs: attempt_folder.Inputs | None = None
         self._kill_at = float("inf")
+        self._look_at_disk = 0.0
 
     def run(self) -> bool:
         with attempt_folder.attempt_folder(self._runtime.attempts_dir, self._lease.claim) as folder:
@@ -152,9 +155,9 @@ class _Attempt:
                 recorder.take(message)
             if message is None or process.backlog() == 0:
                 recorder.flush()
-            self._steer(process, deadline)
+            self._steer(process, deadline, recorder.folder)
 
-    def _steer(self, process: TrainerProcess, deadline: float) -> None:
+    def _steer(self, process: TrainerProcess, deadline: float, folder: Path) -> None:
         self._lease.check()
         now = time.monotonic()
         if now > self._kill_at:
@@ -165,12 +168,22 @@ class _Attempt:
         if limit is not None and (process.resident_bytes() or 0) > limit:
             self._stop = Stop.MEMORY
             process.end()
+        elif self._is_over_disk_limit(now, folder):
+            self._stop = Stop.DISK
+            process.end()
         elif self._lease.cancel_requested.is_set():
             self._ask_to_stop(process, Stop.CANCEL, self._settings.stop_seconds)
         elif self._runtime.stopping.is_set():
             self._ask_to_stop(process, Stop.SHUTDOWN, min(SHUTDOWN_STOP_SECONDS, self._settings.stop_seconds))
         elif now > deadline:
             self._ask_to_stop(process, Stop.DEADLINE, self._settings.stop_seconds)
+
+    def _is_over_disk_limit(self, now: float, folder: Path) -> bool:
+        limit = self._settings.attempt_disk_bytes
+        if limit is None or now < self._look_at_disk:
+            return False
+        self._look_at_disk = now + DISK_SECONDS
+        return attempt_folder.size(folder) > limit
 
     def _ask_to_stop(self, process: TrainerProcess, why: Stop, seconds: float) -> None:
         log.info("trainer_asked_to_stop", why=why.value)
@@ -206,6 +219,8 @@ class _Attempt:
             hours = self._settings.deadline_seconds / 3600
             message = f"the attempt took longer than {hours:g} h (deadline_seconds); raise the limit or train less"
             return self._fail({"code": "deadline_exceeded", "message": message, "errors": []})
+        if self._stop is Stop.DISK:
+            return self._fail(_too_much_disk(self._settings.attempt_disk_bytes or 0))
         if self._stop is Stop.SHUTDOWN:
             return self._release()
         death = describe_death(status, over_limit=self._stop is Stop.MEMORY)
@@ -296,6 +311,15 @@ def _lost(runtime: Runtime, lease: Lease, error: dict[str, Any], *, pause_second
     job = lease.write(log_lines.then(record, [log_lines.ended(lease.claim.attempt, "lost", error)]))
     log.warning("attempt_lost", code=error["code"], status=job.status, without_progress=job.attempts_without_progress)
     return not job.is_terminal and pause_seconds == 0
+
+
+def _too_much_disk(limit: int) -> dict[str, Any]:
+    # Another attempt would end the same way, so there is none.
+    message = (
+        f"the attempt's folder took more than {limit:,} bytes of the worker's disk (attempt_disk_bytes); keep fewer "
+        "checkpoints, make the model smaller, write no TFRecords, or raise the limit"
+    )
+    return {"code": "disk_limit_exceeded", "message": message, "errors": []}
 
 
 def _internal_error(error: Exception) -> dict[str, Any]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Announce = Callable[[dict[str, Any]], None]
 START_SECONDS = 60.0
 RESTART_SECONDS = 2.0
+# A worker says every 5 seconds that it runs.
+SILENT_LOOKS = 60
 
 
 def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False, api_only: bool = False) -> None:
@@ -77,10 +79,14 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
 
 
 class _Worker:
-    """The worker process, started again whenever it ends while the service runs."""
+    """The worker process, started again whenever it ends, or falls silent, while the service runs.
 
-    def __init__(self, settings: Settings) -> None:
+    `looks` is how many seconds in a row it may say nothing.
+    """
+
+    def __init__(self, settings: Settings, looks: int = SILENT_LOOKS) -> None:
         self.leaving = False
+        self._looks = looks
         self._environment = _environment(settings)
         self._child = self._start()
         self._watch = threading.Thread(target=self._keep, name="keep the worker", daemon=True)
@@ -112,14 +118,32 @@ class _Worker:
         return Child(["-m", "worker", "--die-with-parent"], environment=self._environment)
 
     def _keep(self) -> None:
+        silent = 0
         while not self.leaving:
-            time.sleep(0.2)
-            if self._child.running or self.leaving:
-                continue
-            say(f"the worker ended with status {self._child.process.returncode}; starting it again", style="yellow")
-            time.sleep(RESTART_SECONDS)
-            if not self.leaving:
-                self._child = self._start()
+            # Looks are counted, and not time: while this process itself is stopped it can't hear anything.
+            silent = 0 if self._spoke() else silent + 1
+            if self.leaving:
+                return
+            if self._child.running and silent > self._looks:
+                say(f"the worker has said nothing for {silent} s; killing it", style="yellow")
+                self._child.kill()  # its trainers end with it, and its jobs go on once their leases are over
+                self._child.process.wait()
+            if not self._child.running:
+                status = self._child.process.returncode
+                say(f"the worker ended with status {status}; starting it again", style="yellow")
+                time.sleep(RESTART_SECONDS)
+                if not self.leaving:
+                    self._child = self._start()
+                silent = -int(START_SECONDS)  # it has more to do at first than to talk
+
+    def _spoke(self) -> bool:
+        """Whether the worker has said something in the second that this takes at most, in which it may also end."""
+        give_up = time.monotonic() + 1
+        while self._child.running and not self.leaving and time.monotonic() < give_up:
+            with suppress(TimeoutError):
+                if self._child.message(0.2) is not None:
+                    return True
+        return False
 
 
 def _listen(settings: Settings) -> socket.socket:
