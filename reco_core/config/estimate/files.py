@@ -23,7 +23,7 @@ from reco_core.config.features import GlobalGroup
 from reco_core.config.models import JobConfig, VariantName
 
 MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
-MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.rnn
+MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.recurrent
 _GRAPH: Mapping[VariantName, int] = {"float32": 11_850, "float16": 13_500, "dynamic_int8": 18_100}
 _EXCLUSION = 2_040  # of items from the answer, which `repeats` does without unless there is `exclude_ids`
 _EXCLUDE_IDS = 260

@@ -24,6 +24,7 @@ RNN = {"type": "rnn", "num_units": 24}
     ("document", "variants"),
     [
         ({"encoder": CNN, "repeats": True, "model": {"hidden_layers": [96]}}, ["float32", "dynamic_int8"]),
+        ({"encoder": {"type": "transformer", "blocks": 1}}, ["float32", "dynamic_int8"]),
         ({"encoder": RNN, "examples": {"max_history_length": 3}}, ["float32"]),
         ({"encoder": CNN, "export": {"ids": "raw"}}, ["float32", "float16"]),
         ({"encoder": CNN, "repeats": True, "export": {"layout": "reference"}}, ["float32"]),
@@ -51,11 +52,11 @@ def test_files_are_as_large_as_estimated(tensorflow_runtime, tmp_path, document,
 
 def test_constants_that_a_light_process_cannot_import_are_the_same(tensorflow_runtime):
     from reco_core.assessment import MOST_PARITY_EXAMPLES
-    from reco_core.model.context_encoders import rnn
+    from reco_core.model.context_encoders import recurrent
     from reco_core.training import loop
     from reco_core.training.batches import automatic_batch_size
 
-    assert rnn.MOST_UNROLLED_STEPS == MOST_UNROLLED_STEPS
+    assert recurrent.MOST_UNROLLED_STEPS == MOST_UNROLLED_STEPS
     assert loop.MOST_VALIDATION_EXAMPLES == MOST_PARITY_EXAMPLES == MOST_VALIDATION_EXAMPLES
     for train in (1, 31, 3_199, 3_300, 51_300, 10**7):
         assert replace(WORK, train=train).batch_size == min(automatic_batch_size(train), train)
