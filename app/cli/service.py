@@ -122,19 +122,22 @@ class _Worker:
         while not self.leaving:
             # Looks are counted, and not time: while this process itself is stopped it can't hear anything.
             silent = 0 if self._spoke() else silent + 1
-            if self.leaving:
-                return
-            if self._child.running and silent > self._looks:
+            if silent > self._looks and self._child.running:
                 say(f"the worker has said nothing for {silent} s; killing it", style="yellow")
                 self._child.kill()  # its trainers end with it, and its jobs go on once their leases are over
                 self._child.process.wait()
             if not self._child.running:
-                status = self._child.process.returncode
-                say(f"the worker ended with status {status}; starting it again", style="yellow")
-                time.sleep(RESTART_SECONDS)
-                if not self.leaving:
-                    self._child = self._start()
+                self._start_again()
                 silent = -int(START_SECONDS)  # it has more to do at first than to talk
+
+    def _start_again(self) -> None:
+        if self.leaving:
+            return
+        status = self._child.process.returncode
+        say(f"the worker ended with status {status}; starting it again", style="yellow")
+        time.sleep(RESTART_SECONDS)
+        if not self.leaving:
+            self._child = self._start()
 
     def _spoke(self) -> bool:
         """Whether the worker has said something in the second that this takes at most, in which it may also end."""

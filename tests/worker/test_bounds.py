@@ -59,9 +59,16 @@ def test_a_job_that_takes_its_worker_along_fails_after_three_of_them(service, fa
     poison = service.train_job()
     neighbour = service.train_job()
     command = fake_trainer(KILLS_ITS_SUPERVISOR)
-    script = (
-        "import sys\nfrom registry.settings import Settings\nfrom worker import slot\nfrom worker.runtime import Runtime\n"
-        "runtime = Runtime.open(Settings()); runtime.trainer = tuple(sys.argv[2:]); slot.work(runtime, sys.argv[1])"
+    script = "\n".join(
+        (
+            "import sys",
+            "from registry.settings import Settings",
+            "from worker import slot",
+            "from worker.runtime import Runtime",
+            "runtime = Runtime.open(Settings())",
+            "runtime.trainer = tuple(sys.argv[2:])",
+            "slot.work(runtime, sys.argv[1])",
+        )
     )
     environment = {
         **os.environ,
