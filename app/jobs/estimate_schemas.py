@@ -56,6 +56,21 @@ class UsersView(BaseModel):
     left_out: int
 
 
+class BudgetView(BaseModel):
+    """What `export.max_bytes` makes of the model; fields of what the model doesn't have are null."""
+
+    max_bytes: int
+    embedding_dim_asked: int
+    embedding_dim: int
+    followers_asked: int | None = None
+    followers: int | None = None
+    blocks_asked: int | None = None
+    blocks: int | None = None
+    variant: str | None = Field(None, description="The most precise that is expected to fit; null: none does.")
+    expected_bytes: int = Field(description="Of that variant, or of the smallest.")
+    metadata: bool = Field(description="Whether there is room for metadata too.")
+
+
 class EstimateView(BaseModel):
     """What a job will come to. Memory and time lie within a factor of two.
 
@@ -67,6 +82,7 @@ class EstimateView(BaseModel):
     users: UsersView
     vocabulary: int
     parameters: int | None
+    budget: BudgetView | None = Field(None, description="Null where the config has no `export.max_bytes`.")
     bytes: dict[str, int] = Field(description="Of each variant's file, and of the whole bundle.")
     memory_bytes: int | None = Field(description="Peak of the trainer process, in training.")
     batch_size: int | None
