@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from reco_core.export.row_codes import MOST, RowCodes
 from reco_core.model import DualEncoder
 
-_LEVELS = 255  # steps between the smallest and the largest number of a quantized context
-
 
 class ItemTable(Protocol):
     """What the signatures need of it. One constant serves both."""
@@ -96,5 +94,13 @@ def _on_grid(vector: Any) -> Any:
     """
     # -1 .. 4.1: a step is .02, and both ends are rounded alike, to -50 and 205
     smallest = tf.minimum(tf.reduce_min(vector, axis=1, keepdims=True), 0.0)
-    step = (tf.reduce_max(vector, axis=1, keepdims=True) - smallest) / _LEVELS
+    step = _by_255(tf.reduce_max(vector, axis=1, keepdims=True) - smallest)
     return tf.round(vector / step) * step
+
+
+def _by_255(value: Any) -> Any:
+    """A 255th. Converters multiply by 1 / 255, which as float16 is off by a 20th of a step at the far end."""
+    # 1 / 255 = 1 / 256 + 1 / 256 ** 2 + 1 / 256 ** 3 + ..., and float16 holds powers of two
+    first = value * 2.0**-8
+    second = first * 2.0**-8
+    return first + (second + second * 2.0**-8)

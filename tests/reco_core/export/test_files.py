@@ -15,7 +15,8 @@ def test_float16_takes_half_and_int8_holds_one_copy_of_the_table(export_untraine
     # beside the table there are the projection and the graphs
     assert 4 * weights < sizes["float32"] < 4 * weights + 40_000
     assert 2 * weights < sizes["float16"] < 2 * weights + 40_000
-    assert weights < sizes["dynamic_int8"] < weights + 40_000
+    scales = 2 * (items + 1)  # and biases, a byte each
+    assert weights + scales < sizes["dynamic_int8"] < weights + scales + 45_000
     for name, variant in files.variants.items():
         assert variant.bytes == variant.path.stat().st_size
         assert variant.path.name == f"{name}.tflite"
