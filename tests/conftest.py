@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +28,22 @@ FILES = (
 )
 
 
+# Minutes each, beside the quarter of an hour that all others take: `make test-long` runs them.
+LONG = (
+    "chaos/test_harness.py",
+    "reco_core/adding/",
+    "reco_core/test_warm_start.py",
+    "reco_core/training/test_loop.py::test_whole_sequences",
+)
+NOT_NOW = pytest.mark.skip(reason="takes minutes; `make test-long` runs it")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In a run with several processes, tests that share costly fixtures stay in one of them (`--dist loadgroup`)."""
     root = Path(__file__).parent
     for item in items:
+        if "POCKETREC_LONG" not in os.environ and any(f"tests/{name}" in item.nodeid for name in LONG):
+            item.add_marker(NOT_NOW)
         parts = item.path.relative_to(root).parts
         group = "/".join(parts)
         if parts[0] == "reco_core":

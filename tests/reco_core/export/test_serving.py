@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from reco_core.inference import Recommender, left_aligned
 
 EMPTY = np.float32(-3.4e38)
-ENCODERS = ["bow", "cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rnn", "gru", "transformer"))]
+ENCODERS = ["bow", "cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rnn", "transformer"))]
 
 
 def variants(exported) -> list[Recommender]:
