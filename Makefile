@@ -28,7 +28,7 @@ test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all te
 	@$(BIN)/python scripts/check.py --tests
 
 test-long: $(STAMP) ## The tests that take minutes each: new items, warm starts, a short fire, training on sequences
-	@POCKETREC_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/chaos tests/reco_core/adding tests/reco_core/test_warm_start.py tests/reco_core/training/test_loop.py $(ARGS)
+	@POCKETREC_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/chaos tests/e2e tests/worker/test_bounds.py tests/reco_core $(ARGS)
 
 coverage: $(STAMP) ## The same, and which lines the tests reach (some minutes more)
 	@$(BIN)/python scripts/check.py --coverage

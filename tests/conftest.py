@@ -31,13 +31,24 @@ FILES = (
 # Minutes each, beside the quarter of an hour that all others take: `make test-long` runs them.
 LONG = (
     "chaos/test_harness.py",
+    "e2e/test_demo.py::test_ctrl_c_at_any_moment",
+    "e2e/test_preset_figures.py::test_the_figures",
     "reco_core/adding/",
+    "reco_core/export/test_item_table.py",
+    "reco_core/export/test_neighbours.py",
+    "reco_core/test_run.py::test_a_budget",
     "reco_core/test_warm_start.py",
+    "reco_core/training/test_loop.py::test_sampled_steps",
     "reco_core/training/test_loop.py::test_whole_sequences",
+    "reco_core/training/test_neighbours.py",
+    "reco_core/training/test_warm_start.py",
+    "worker/test_bounds.py",
 )
 NOT_NOW = pytest.mark.skip(reason="takes minutes; `make test-long` runs it")
 
 
+# before pytest-xdist looks for the groups, which it does as soon as a worker has collected
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In a run with several processes, tests that share costly fixtures stay in one of them (`--dist loadgroup`)."""
     root = Path(__file__).parent
