@@ -27,8 +27,8 @@ serve: $(STAMP) ## Start the service on this machine
 test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all tests
 	@$(BIN)/python scripts/check.py --tests
 
-test-long: $(STAMP) ## The tests that take minutes each: new items, warm starts, a short fire, training on sequences
-	@POCKETREC_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests/chaos tests/e2e tests/worker/test_bounds.py tests/reco_core $(ARGS)
+test-long: $(STAMP) ## All tests, the slow ones too (half an hour)
+	@POCKETREC_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 coverage: $(STAMP) ## The same, and which lines the tests reach (some minutes more)
 	@$(BIN)/python scripts/check.py --coverage

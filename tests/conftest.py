@@ -28,7 +28,9 @@ FILES = (
 )
 
 
-# Minutes each, beside the quarter of an hour that all others take: `make test-long` runs them.
+# All tests together take more than the quarter of an hour that there is for them on two cores. Those that are marked
+# slow, and these, run with `make test-long`; what a slow test alone can show of the main job always runs.
+ALWAYS = ("e2e/test_demo.py", "e2e/test_killed.py", "e2e/test_main_job.py", "worker/test_exact_resume.py")
 LONG = (
     "chaos/test_harness.py",
     "e2e/test_demo.py::test_ctrl_c_at_any_moment",
@@ -53,13 +55,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In a run with several processes, tests that share costly fixtures stay in one of them (`--dist loadgroup`)."""
     root = Path(__file__).parent
     for item in items:
-        if "POCKETREC_LONG" not in os.environ and any(f"tests/{name}" in item.nodeid for name in LONG):
+        if "POCKETREC_LONG" not in os.environ and _takes_long(item):
             item.add_marker(NOT_NOW)
         parts = item.path.relative_to(root).parts
         group = "/".join(parts)
         if parts[0] == "reco_core":
             group = "training" if parts[1] in TRAINING else "files" if parts[1] in FILES else group
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    if any(f"tests/{name}" in item.nodeid for name in LONG):
+        return True
+    always = any(f"tests/{name}" in item.nodeid for name in ALWAYS)
+    return item.get_closest_marker("slow") is not None and not always
 
 
 @pytest.fixture(scope="session")
