@@ -102,7 +102,7 @@ def test_the_report_has_the_figures_of_the_contract(made):
         low, high = figure["ci95"]
         assert low <= figure["value"] <= high
         assert low < high
-    assert set(report["baselines"]) == {"popular", "recent_popular", "markov", "cooccurrence"}
+    assert set(report["baselines"]) == {"popular", "recent_popular", "markov", "cooccurrence", "ease"}
     assert report["test"]["ndcg@10"]["value"] > 1.2 * report["baselines"]["popular"]["ndcg@10"]["value"]
     assert set(report["variants"]) == {"float32", "float16", "dynamic_int8"}
     for name, variant in report["variants"].items():

@@ -211,5 +211,6 @@ def test_it_needs_no_tensorflow(bundle, planted_folder, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "measurements.json",
         "ranks.npz",
+        "report.html",
         "report.json",
     ]

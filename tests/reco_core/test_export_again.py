@@ -148,7 +148,7 @@ def test_another_dataset_is_refused(again, make_planted):
 @pytest.mark.parametrize(
     ("changes", "pointer", "code"),
     [
-        ({"model": {"embedding_dim": 4}}, "/model", "not_changeable"),
+        ({"model": {"embedding_dim": 4}}, "/model/embedding_dim", "not_changeable"),
         ({"evaluation": {"protocol": "reference"}}, "/evaluation/protocol", "not_changeable"),
         ({"export": {"topk": 4}}, "/export/topk", "unknown_field"),
         ({"export": {"top_k": 0}}, "/export/top_k", "greater_than_equal"),
