@@ -3,7 +3,7 @@
 from reco_core.model.dual_encoder import DualEncoder, build
 from reco_core.model.lengths import config_for_export, for_export
 from reco_core.model.neighbours import NeighbourHead, ages, coded
-from reco_core.model.new_rows import new_row
+from reco_core.model.new_rows import new_bias, new_rows
 
 __all__ = [
     "DualEncoder",
@@ -13,5 +13,6 @@ __all__ = [
     "coded",
     "config_for_export",
     "for_export",
-    "new_row",
+    "new_bias",
+    "new_rows",
 ]

@@ -103,6 +103,10 @@ class LabelEncoder(keras.layers.Layer):
             embeddings = embeddings * tf.cast(drawn >= self.id_dropout, embeddings.dtype)
         return self._scaled(embeddings + self._attribute_means_of(items, self._attribute))
 
+    def attribute_rows(self) -> Any:
+        """float32 [items, dim]: the part of each row that its attributes make; zeros where there are none."""
+        return tf.zeros([self.items, self.dim]) if self._attribute is None else self._attribute_means(self._attribute)
+
     def biases(self) -> Any:
         """float32 [items]; zeros where the config has no item bias."""
         return self.bias.value if self.item_bias else tf.zeros([self.items])

@@ -1,7 +1,6 @@
 """Rows of the item table for items that training knew nothing of, made of what it learned of their attributes.
 
-Such a row is the mean of the item's attribute embeddings, as every row has it, and in place of the id embedding that
-it lacks the mean of the trained ones; its bias likewise. docs/decisions/0015 has the figures behind the choice.
+Docs/decisions/0015 has the figures behind the choice.
 """
 
 from __future__ import annotations
@@ -9,14 +8,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Table = NDArray[np.float32]
 
-def new_row(values: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """What stands for a new item in a table with a row, or a number, per item: the mean over the trained ones.
+
+def new_rows(own: Table, described: NDArray[np.bool_], trained: Table, trained_own: Table) -> Table:
+    """Rows that lie around the mean of the trained ones as their attributes lie around theirs, as far spread.
+
+    Attributes say a part only of what a trained row holds. Taken as they are, they would lie so near each other that no
+    new item ever came before all but ten of the trained ones.
 
     Args:
-        values: [items, ...] id embeddings, or biases; index i stands in row i - 1.
-        counts: [at least items + 1] training interactions; rows without any are as they were before training.
+        own: [n, dim] mean attribute embedding of each new item.
+        described: [n] whether it has any attribute; one that has none gets the mean row.
+        trained: [m, dim] rows of the items that training has learned of.
+        trained_own: [m, dim] their mean attribute embeddings.
+
+    Returns:
+        float32 [n, dim].
     """
-    trained = counts[1 : len(values) + 1] > 0
-    mean: NDArray[np.float32] = values[trained].mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean
+    # trained rows 2 -2, their attributes .5 -.5: spread 4; a new item's attributes .25 -> row 1
+    middle, own_middle = trained.mean(axis=0), trained_own.mean(axis=0)
+    spread = _deviation(trained - middle) / max(_deviation(trained_own - own_middle), 1e-9)
+    around = np.where(described[:, None], (own - own_middle) * np.float32(spread), 0)
+    return (middle + around).astype(np.float32)
+
+
+def new_bias(biases: Table, counts: NDArray[np.int64]) -> np.float32:
+    """The mean of the trained items' biases.
+
+    Args:
+        biases: [items]; that of index i stands at i - 1.
+        counts: [at least items + 1] training interactions.
+    """
+    return np.float32(biases[counts[1 : len(biases) + 1] > 0].mean(dtype=np.float64))
+
+
+def _deviation(values: Table) -> float:
+    """Root of the mean squared length."""
+    return float(np.sqrt(np.square(values, dtype=np.float64).sum(axis=1).mean()))

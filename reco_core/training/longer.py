@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reco_core.examples import AddedItem, ExampleSet, Vocabulary
-from reco_core.model import DualEncoder, build, config_for_export, new_row
+from reco_core.model import DualEncoder, build, config_for_export, new_bias, new_rows
 from reco_core.training.files import Arrays
-from reco_core.training.row_labels import item_tables
 from reco_core.training.weights import ModelWeights, weight_names
 
 
@@ -26,7 +25,7 @@ def lengthened(
     """`weights` with a row for each of `added`, behind those of the items that they know.
 
     Args:
-        longer: a model for all of the items; only the names of its item tables are looked at.
+        longer: a model for all of the items, untrained; it is left with these weights.
         counts: [items + 1] training interactions of the items that `weights` knows.
         extends: what `added_facts` is to say of them.
     """
@@ -61,9 +60,7 @@ def with_cold_items(trained: DualEncoder, example_set: ExampleSet) -> DualEncode
     longer = build(config_for_export(trained.config), vocabulary, {name: features[name] for name in trained.features})
     arrays = tuple(variable.numpy() for variable in trained.trainable_variables)
     names = weight_names(trained)
-    given = _longer(names, arrays, longer, vocabulary.counts, len(example_set.cold_items))
-    for variable, array in zip(longer.trainable_variables, given, strict=True):
-        variable.assign(array)
+    _longer(names, arrays, longer, vocabulary.counts, len(example_set.cold_items))
     return longer
 
 
@@ -78,8 +75,24 @@ def added_facts(weights: ModelWeights) -> dict[str, Any] | None:
 def _longer(
     names: Sequence[str], arrays: Arrays, longer: DualEncoder, counts: NDArray[np.int64], further: int
 ) -> Arrays:
-    tables = set(item_tables(longer))
-    return tuple(
-        np.concatenate([array, np.stack([new_row(array, counts)] * further)]) if name in tables else array
+    """`arrays` for `longer`, which is given them, with rows for its last `further` items."""
+    encoder = longer.label_encoder
+    tables = {variable.path: variable for variable in encoder.tables}
+    found = {
+        name: np.pad(array, [(0, further), *[(0, 0)] * (array.ndim - 1)]) if name in tables else array
         for name, array in zip(names, arrays, strict=True)
-    )
+    }
+    for name, variable in zip(weight_names(longer), longer.trainable_variables, strict=True):
+        variable.assign(found[name])
+    own = encoder.attribute_rows().numpy()
+    known = len(own) - further
+    trained = np.flatnonzero(counts[1 : known + 1] > 0)
+    ids = found[encoder.embeddings.path]
+    rows = new_rows(own[known:], own[known:].any(axis=1), ids[trained] + own[trained], own[trained])
+    ids[known:] = rows - own[known:]
+    encoder.embeddings.assign(ids)
+    if encoder.item_bias:
+        biases = found[encoder.bias.path]
+        biases[known:] = new_bias(biases[:known], counts)
+        encoder.bias.assign(biases)
+    return tuple(found[name] for name in names)
