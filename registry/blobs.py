@@ -294,21 +294,23 @@ class BlobStore:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         blob = Blob(digest, path.stat().st_size)
-        if self.exists(digest) and self.size(digest) == blob.bytes:
+        if self._size_or_none(blob) == blob.bytes:
             return blob
         if blob.bytes > SINGLE_PUT_BYTES:
             # A repeated upload of the same name has the same content, so that it may replace it.
             obstore.put(store, _key(digest), _same_content(path, digest), max_concurrency=4)
             return blob
         content = b"".join(_same_content(path, digest))
-        try:
-            obstore.put(store, _key(digest), content, mode="create")
-        except AlreadyExistsError:
-            if self.size(digest) != blob.bytes:
-                raise BlobCorrupt(
-                    f"blob {digest} in the store is {self.size(digest)} bytes, not {blob.bytes}"
-                ) from None
-        return blob
+        while True:
+            try:
+                obstore.put(store, _key(digest), content, mode="create")
+            except AlreadyExistsError:
+                size = self._size_or_none(blob)
+                if size is None:  # a sweep took it just now
+                    continue
+                if size != blob.bytes:
+                    raise BlobCorrupt(f"blob {digest} in the store is {size} bytes, not {blob.bytes}") from None
+            return blob
 
 
 def _folder_of(location: str | Path) -> Path | None:

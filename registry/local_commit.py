@@ -17,16 +17,27 @@ def commit_file(part: Path, final: Path, size: int) -> None:
         fsync_folder(final.parent.parent)
         fsync_folder(final.parent.parent.parent)
     part.chmod(0o444)
+    while not _name(part, final, size):
+        pass
+    fsync_folder(final.parent)
+
+
+def _name(part: Path, final: Path, size: int) -> bool:
+    """One try; False where somebody took the file that was there away while we looked at it."""
     try:
         # Unlike rename, link never replaces: the first of two writers wins.
         os.link(part, final)
     except FileExistsError:
-        if final.stat().st_size != size:
+        try:
+            is_whole = final.stat().st_size == size
+        except FileNotFoundError:
+            return False
+        if not is_whole:
             part.replace(final)
     except OSError:
         # A file system without hard links.
         part.replace(final)
-    fsync_folder(final.parent)
+    return True
 
 
 def fsync_folder(folder: Path) -> None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -38,6 +40,7 @@ BATCH = 100
 GRACE_SECONDS = 3600.0
 
 _blobs = tables.blobs
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,30 @@ def remove_unused(
         found = session.execute(query).scalars().all()
     count = size = 0
     for some in batched(found, BATCH):
-        gone, held_by = _remove(database, blobs, and_(columns.sha256.in_(some), wanted))
+        gone, held_by = _remove_what_goes(database, blobs, some, wanted)
         count, size = count + len(gone), size + sum(blob.bytes for blob in gone)
         if held_by is not None:
             return Swept(count, size, held_by)
     return Swept(count, size)
+
+
+def _remove_what_goes(
+    database: Database, blobs: BlobStore, some: Sequence[str], wanted: ColumnElement[bool]
+) -> tuple[list[Blob], str | None]:
+    """`_remove` of these; where the store refuses, one by one, so that one that can't go doesn't keep the others."""
+    try:
+        return _remove(database, blobs, and_(_blobs.c.sha256.in_(some), wanted))
+    except (OSError, BlobStoreError) as error:  # all of them were put back
+        if len(some) == 1:
+            log.warning("blob_not_removed", sha256=some[0], error=repr(error)[:300])
+            return [], None
+    gone: list[Blob] = []
+    for one in some:
+        more, held_by = _remove_what_goes(database, blobs, (one,), wanted)
+        gone += more
+        if held_by is not None:
+            return gone, held_by
+    return gone, None
 
 
 def _remove(database: Database, blobs: BlobStore, which: ColumnElement[bool]) -> tuple[list[Blob], str | None]:

@@ -15,7 +15,7 @@ from app.security import Principal
 from reco_core import config as job_config
 from reco_core.config import JobConfig, architecture
 from reco_core.errors import ConfigInvalid
-from registry import models
+from registry import models, retention
 from registry.errors import InvalidName, NotFound
 from registry.names import check_model_name
 from registry.records import ModelVersion
@@ -45,10 +45,14 @@ def find_base(services: Services, principal: Principal, wanted: JobRequest) -> B
 
     Raises:
         Problem: `unknown_model`, `no_weights` or `validation_failed`.
+        RemovedByPolicy: the version keeps no files any more.
     """
     if wanted.base is None:
         return None
     version = _find(services, principal, wanted.base)
+    if not version.files:
+        with services.database.read() as session:
+            retention.require_kept(session, version.id, "yanked_versions", "old_versions")
     if wanted.type == "evaluate":
         return Base(version, None)
     kept = facts.kept_weights(version)

@@ -40,6 +40,7 @@ REFUSALS = (
     "unknown_dataset",
     "unknown_model",
     "no_weights",
+    "removed_by_policy",
     "dataset_invalid",
     "dataset_too_small",
     "size_budget_impossible",

@@ -164,6 +164,22 @@ def test_leftovers_of_killed_writers_are_swept_and_fresh_parts_are_not(local, tm
     local.verify(blob.sha256)
 
 
+def test_a_blob_that_is_swept_just_when_it_is_found_there_is_put_again(local, source, monkeypatch):
+    blob = local.put_bytes(b"content")
+    real = os.link
+
+    def link(*names):
+        try:
+            real(*names)
+        except FileExistsError:
+            local.trash().take(blob.sha256)
+            raise
+
+    monkeypatch.setattr("registry.local_commit.os.link", link)
+    assert local.put_file(source(b"content")) == blob
+    local.verify(blob.sha256)
+
+
 def test_a_blob_comes_in_chunks(local):
     sha256 = local.put_bytes(bytes(5 << 20)).sha256
     assert max(len(chunk) for chunk in local.open_range(sha256)) <= 2 << 20
@@ -237,13 +253,13 @@ class TestInterruptedPut:
         store = BlobStore("memory:///")
         path = source(bytes(SINGLE_PUT_BYTES + 1))
         original = hashlib.sha256(path.read_bytes()).hexdigest()
-        exists = BlobStore.exists
+        look = BlobStore._size_or_none
 
-        def change_then_look(self, sha256):
+        def change_then_look(self, blob):
             path.write_bytes(b"x" * (SINGLE_PUT_BYTES + 1))
-            return exists(self, sha256)
+            return look(self, blob)
 
-        monkeypatch.setattr(BlobStore, "exists", change_then_look)
+        monkeypatch.setattr(BlobStore, "_size_or_none", change_then_look)
         with pytest.raises(OSError, match="changed while"):
             store.put_file(path)
         monkeypatch.undo()

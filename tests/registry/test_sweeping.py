@@ -349,6 +349,22 @@ class TestASweepThatIsCutOff:
         place.check()
 
 
+def test_one_that_the_store_does_not_let_go_keeps_no_other(place, monkeypatch):
+    """Such as one that is too large for a bucket to copy it."""
+    stuck, free = place.put(b"stuck"), place.put(b"free")
+    place.forget(place.refer(stuck, free))
+    real = Trash.take
+
+    def take(self: Trash, sha256: str) -> list[str]:
+        if sha256 == stuck.sha256:
+            raise OSError("the copy source is larger than the maximum allowable size")
+        return real(self, sha256)
+
+    monkeypatch.setattr(Trash, "take", take)
+    assert place.sweep() == sweeping.Swept(1, 4)
+    assert place.stored() == place.rows() == {stuck.sha256}
+
+
 def test_a_reader_reads_on(place):
     blob = place.put(bytes(3 << 20))
     dataset = place.refer(blob)
@@ -377,15 +393,18 @@ def test_random_writers_readers_and_sweeps(url, tmp_path):
         while goes_on():
             contents = chance.sample(CONTENTS, chance.randint(1, 2))
             try:
-                mine.append(place.refer(*[place.put(content) for content in contents]))
+                put = [place.put(content) for content in contents]
+                time.sleep(chance.random() * 0.02)  # time for a sweep to come in between
+                mine.append(place.refer(*put))
                 counts["referred"] += 1
             except BlobMissing:
                 counts["refused"] += 1
             for dataset in mine:
                 for entry in dataset.upload:
                     place.store.size(entry.sha256)  # raises where a reference points nowhere
-            if mine and chance.random() < 0.7:
+            while mine and (len(mine) > 1 or chance.random() < 0.8):
                 place.forget(mine.pop(chance.randrange(len(mine))))
+            time.sleep(chance.random() * 0.02)
 
     def sweep(_: int) -> None:
         while goes_on():
@@ -396,7 +415,7 @@ def test_random_writers_readers_and_sweeps(url, tmp_path):
         while goes_on():
             gone = sweeping.remove_unused(place.database, place.store, grace_seconds=0, among=among)
             counts["swept"] += gone.blobs
-            time.sleep(0.01)
+            time.sleep(0.002)
 
     with ThreadPoolExecutor(5) as pool:
         tasks = [pool.submit(write, seed) for seed in range(3)] + [pool.submit(remove, 0), pool.submit(sweep, 0)]

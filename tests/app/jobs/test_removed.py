@@ -82,3 +82,13 @@ def test_files_of_a_version(service: Any, age: Any) -> None:
         assert "the newest 1 of each model's versions" in answer.json()["detail"]
     assert service.client.get(f"/v1/models/films/versions/{old.version}").json()["artifacts"] == []
     assert service.client.get(f"/v1/models/films/versions/{new.version}/files/model.tflite").content == b"model"
+
+
+def test_nothing_begins_with_a_version_without_files(service: Any, age: Any) -> None:
+    old, _ = (service.published({"model.tflite": b"model", "manifest.json": b"{}"}) for _ in range(2))
+    age(keep_versions=1)
+    base = {"model": "films", "version": old.version}
+    bodies = ({"type": "evaluate", "dataset_id": service.validated().id}, {"type": "export"})
+    for body in bodies:
+        answer = service.client.post("/v1/jobs", json={**body, "base": base})
+        assert (answer.status_code, answer.json()["code"]) == (410, "removed_by_policy")
