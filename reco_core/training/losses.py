@@ -34,10 +34,12 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
     @tf.custom_gradient
     def loss(contexts: Any, rows: Any, biases: Any) -> Any:
         shares = weights / tf.maximum(tf.reduce_sum(weights), 1e-9)
-        # the bias as one more dimension: it then costs no pass over the scores of its own, nor does its gradient
-        contexts = tf.concat([contexts, tf.ones_like(contexts[:, :1])], axis=1)
-        rows = tf.concat([rows, biases[:, None]], axis=1)
-        value, of_contexts, of_rows = tf.constant(0.0), [], tf.zeros_like(rows)
+        # the bias as one more dimension: it then costs no pass over the scores of its own, nor does its gradient;
+        # and one of ones, which adds up an example's exponentials
+        ones = tf.ones_like(contexts[:, :1])
+        contexts = tf.concat([contexts, ones], axis=1)
+        rows = tf.concat([rows, biases[:, None], tf.ones_like(rows[:, :1])], axis=1)
+        value, of_contexts, of_rows = tf.constant(0.0), [], tf.zeros_like(rows[:, :-1])
         for begin in range(0, batch, step):
             part = slice(begin, begin + step)
             found = _chunk(contexts[part], rows, labels[part] - 1, shares[part][:, None], label_smoothing)
@@ -51,21 +53,30 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
 
 
 def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float) -> tuple[Any, Any, Any]:
-    """Loss of some examples, each counting with its share, and the gradients of contexts and rows."""
-    scores = tf.matmul(contexts, rows, transpose_b=True)
+    """Loss of some examples, each counting with its share, and the gradients of contexts and rows.
+
+    Args:
+        contexts: float32 [batch, dim].
+        rows: float32 [items, dim + 1], ones in the last column.
+    """
+    dim = contexts.shape[1]
+    label_rows = tf.gather(rows[:, :dim], labels)
+    label_scores = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
+    scores = tf.matmul(contexts, rows[:, :dim], transpose_b=True)
     highest = tf.reduce_max(scores, axis=1, keepdims=True)
     powers = tf.exp(scores - highest)
-    total = tf.reduce_sum(powers, axis=1, keepdims=True)
-    label_rows = tf.gather(rows, labels)
-    label_scores = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
+    sums = tf.matmul(powers, rows)
+    total = sums[:, dim:]
     losses = tf.math.log(total) + highest - (1.0 - smoothing) * label_scores
     # probability of item v = powers[v] / total; each score's gradient is that, less what the target has
     scale, on_label = shares / total, (1.0 - smoothing) * shares
-    of_contexts = tf.matmul(powers, rows) * scale - label_rows * on_label
-    of_rows = tf.matmul(powers, contexts * scale, transpose_a=True)
+    of_contexts = sums[:, :dim] * scale - label_rows * on_label
+    # a product with the scores lying as they are is faster, and so is turning the small result by one more product
+    turned = tf.matmul(contexts * scale, powers, transpose_a=True)
+    of_rows = tf.matmul(turned, tf.eye(dim), transpose_a=True)
     of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None], contexts * on_label)
     if smoothing:
-        mean_row = tf.reduce_mean(rows, axis=0, keepdims=True)
+        mean_row = tf.reduce_mean(rows[:, :dim], axis=0, keepdims=True)
         losses -= smoothing * tf.reduce_sum(contexts * mean_row, axis=1, keepdims=True)
         of_contexts -= smoothing * shares * mean_row
         of_rows -= smoothing / rows.shape[0] * tf.reduce_sum(contexts * shares, axis=0, keepdims=True)
