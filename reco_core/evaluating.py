@@ -88,6 +88,8 @@ def evaluate_again(
                 left_out=config.evaluation.baselines_left_out(matched.example_set.vocabulary.size),
             ),
         }
+        if shipped.neighbours is not None:
+            report["neighbours"] = dict(shipped.neighbours)
         report["evaluated"] = _facts(shipped, matched, data_hash)
         report["warnings"] += _remarks(shipped, config, matched, data_hash)
         report["warnings"] += _on_features(examples.without_values(config.features, source))

@@ -33,6 +33,7 @@ class Shipped:
     item_ids: tuple[str, ...]
     trained: NDArray[np.bool_]  # [V + 1] items with training data
     training: Mapping[str, Any]
+    neighbours: Mapping[str, Any] | None  # what the report says of the neighbour head, if the config has one
     features: Mapping[str, Fitted]  # by name of the model's input
 
 
@@ -57,6 +58,7 @@ def open_bundle(folder: Path, variants: Sequence[str] | None) -> Shipped:
             if describe(path, folder) != promised[path.relative_to(folder).as_posix()]:
                 raise NotABundle(f"{path} isn't the file that manifest.json describes; unpack the bundle again")
         items = _read(folder / "items.json")
+        report = _read(folder / "report.json")
         return Shipped(
             config=JobConfig.model_validate(manifest["config"]),
             data_hash=manifest["data_hash"],
@@ -66,7 +68,8 @@ def open_bundle(folder: Path, variants: Sequence[str] | None) -> Shipped:
             form=form_of_bundle(folder),
             item_ids=("<pad>", *(item["id"] for item in items)),
             trained=np.array([False, *(item["count"] > 0 for item in items)]),
-            training=_read(folder / "report.json")["training"],
+            training=report["training"],
+            neighbours=report.get("neighbours"),
             features=read_features(folder, manifest),
         )
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from reco_core import datasets
+from reco_core.bundle import describe
 from reco_core.errors import ConfigInvalid, Interrupted, NotABundle, OutputExists
 from reco_core.evaluating import evaluate_again
 from reco_core.evaluation import HistoryBatch, read_ranks
@@ -174,6 +175,23 @@ def test_a_bundle_that_was_altered_is_none(again, bundle, tmp_path):
     (copy / "manifest.json").unlink()
     with pytest.raises(NotABundle, match="give the folder of an unpacked bundle"):
         again(folder=copy)
+
+
+def test_what_the_report_says_of_the_neighbour_head_is_said_again(again, bundle, tmp_path):
+    assert "neighbours" not in again(BASELINES)
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    validation = {"dense_ndcg@10": 0.101, "table_ndcg@10": 0.107, "blended_ndcg@10": 0.123}
+    head = {"followers": 5, "decay": 0.7, "weight": 2.5, "validation": validation}
+    shipped = read(copy / "report.json") | {"neighbours": head}
+    (copy / "report.json").write_text(json.dumps(shipped), encoding="utf-8")
+    manifest = read(copy / "manifest.json")
+    now = describe(copy / "report.json", copy)
+    manifest["files"] = [now if entry["path"] == "report.json" else entry for entry in manifest["files"]]
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert again(BASELINES, folder=copy, out=tmp_path / "second")["neighbours"] == head
+    page = (tmp_path / "second" / "report.html").read_text(encoding="utf-8")
+    assert "5 followers an item, decay 0.7, weight 2.5" in page
 
 
 @pytest.mark.parametrize("name", ["items.json", "report.json", "vocabulary/items.txt", "vocabulary/genres.txt"])
