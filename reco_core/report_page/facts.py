@@ -96,6 +96,26 @@ def data(report: Mapping[str, Any]) -> Markup:
     return section("The data", facts("Dataset and splits", rows))
 
 
+def base(report: Mapping[str, Any]) -> Markup:
+    """What training began with, where that was an earlier version's weights."""
+    found: Mapping[str, Any] | None = report.get("training", {}).get("base")
+    if found is None:
+        return Markup("")
+    matched = found["items"]
+    rows = [
+        ("Items whose weights were carried over", words.count(matched["carried"])),
+        ("New items, which the earlier version didn't know", words.count(matched["new"])),
+        ("Items dropped, since the log has them no more", words.count(matched["dropped"])),
+        ("May have learned from what is test data here", "yes" if found["may_know_test_data"] else "no"),
+        ("SHA-256 of its weights", found["weights_sha256"]),
+        ("Content hash of the dataset that it was trained on", found["data_hash"]),
+    ]
+    if found["version"] is not None:
+        rows.insert(0, ("Version", found["version"]))
+    note = "Training began with the weights of an earlier version, not with random ones."
+    return section("What training began with", tag("p", note), facts("The earlier version", rows))
+
+
 def protocol(report: Mapping[str, Any]) -> Markup:
     """How the figures came about, and what they don't say."""
     name, candidates, bootstrap = report["protocol"], report["candidates"], report["bootstrap"]

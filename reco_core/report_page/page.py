@@ -78,6 +78,7 @@ def render(
         files.variants(report, measured),
         course.times(measured),
         facts.data(report),
+        facts.base(report),
         facts.protocol(report),
         quality.everything(report),
         facts.config_summary(config, data_hash, report.get("neighbours")),

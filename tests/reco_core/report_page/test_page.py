@@ -214,6 +214,31 @@ def test_the_originals_metrics_and_another_epochs_weights_are_named(documents: d
     assert "those of epoch 2 are in the file" in text
 
 
+def test_what_training_began_with_is_told(documents: dict[str, Any]) -> None:
+    assert "What training began with" not in Reader(render(**documents)).text
+    documents["report"]["training"]["base"] = {
+        "data_hash": "cd" * 32,
+        "items": {"carried": 1650, "dropped": 7, "new": 32},
+        "may_know_test_data": True,
+        "version": "<films>@3",
+        "weights_sha256": "ef" * 32,
+    }
+    text = Reader(render(**documents)).text
+    for said in (
+        "Version <films>@3",
+        "carried over 1,650",
+        "didn't know 32",
+        "no more 7",
+        "test data here yes",
+        "ef" * 32,
+    ):
+        assert said in text
+    documents["report"]["training"]["base"] |= {"version": None, "may_know_test_data": False}
+    text = Reader(render(**documents)).text
+    assert "films" not in text
+    assert "test data here no" in text
+
+
 def test_the_package_needs_no_tensorflow() -> None:
     code = "import sys, reco_core.report_page; sys.exit(bool({'tensorflow', 'numpy'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
