@@ -14,6 +14,7 @@ compares two configs, seeds averaged user by user. --json prints the figures of 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
@@ -36,7 +37,7 @@ SHOWN = ("recall@10", "ndcg@10")
 def main() -> None:
     """Train, then print."""
     options = _parser().parse_args()
-    document = _document(options.config, options.set)
+    document = read_document(options.config, options.set)
     options.out.mkdir(parents=True, exist_ok=True)
     runs = []
     for seed in range(options.first, options.first + options.seeds):
@@ -71,7 +72,7 @@ def run(document: Mapping[str, Any], data: Path, seed: int, out: Path) -> dict[s
                 [sys.executable, *command], check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         if done.returncode:
-            sys.exit(f"seed {seed} ended with status {done.returncode}; {work / 'run.log'} says why")
+            sys.exit(f"{out.name} ended with status {done.returncode}; {work / 'run.log'} says why")
         took.write_text(json.dumps(time.perf_counter() - began), encoding="utf-8")
     find_ranks(out)  # what comparisons need
     return {
@@ -164,21 +165,30 @@ def _spread(found: Mapping[str, Any] | None, form: str) -> str:
     return f"{found['mean']:{form}}" + (f" ± {found['spread']:{form}}" if found["spread"] else "")
 
 
-def _document(config: Path, changes: Sequence[str]) -> dict[str, Any]:
+def read_document(config: Path, changes: Sequence[str]) -> dict[str, Any]:
     """The file's document with `section.field=value` put in, a seed taken out; checked as a run would check it."""
     load_file(config)
     document: dict[str, Any] = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
     document.pop("seed", None)
+    wanted = {}
     for change in changes:
         place, equals, value = change.partition("=")
-        *sections, field = place.split(".")
         if not equals:
             sys.exit(f"--set {change}: expected FIELD=VALUE, such as training.max_epochs=20")
-        inside = document
+        wanted[place] = yaml.safe_load(value)
+    return changed(document, wanted)
+
+
+def changed(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the document with `{"section.field": value}` put in."""
+    found = copy.deepcopy(dict(document))
+    for place, value in changes.items():
+        *sections, field = place.split(".")
+        inside = found
         for section in sections:
             inside = inside.setdefault(section, {})
-        inside[field] = yaml.safe_load(value)
-    return document
+        inside[field] = value
+    return found
 
 
 def _read(path: Path) -> Any:
