@@ -7,7 +7,7 @@ STAMP := .venv/.pocketrec-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-long coverage check figures model-check chaos soak compose-check fuzz docs lock clean
+.PHONY: help setup demo serve test coverage check figures model-check chaos soak compose-check fuzz docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -26,9 +26,6 @@ serve: $(STAMP) ## Start the service on this machine
 
 test: $(STAMP) ## Everything that CI runs: lint, types, import contracts, all tests
 	@$(BIN)/python scripts/check.py --tests
-
-test-long: $(STAMP) ## All tests, the slow ones too (half an hour)
-	@POCKETREC_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 coverage: $(STAMP) ## The same, and which lines the tests reach (some minutes more)
 	@$(BIN)/python scripts/check.py --coverage

@@ -13,64 +13,16 @@ import pytest
 
 from reco_core.config import JobConfig, load
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
+from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401 - a hook
 
-# Two groups of about the same length, since there are two processes; each shares trained models within itself.
-TRAINING = ("model", "training")
-FILES = (
-    "export",
-    "test_bundle.py",
-    "test_run.py",
-    "test_recommending.py",
-    "test_export_again.py",
-    "test_evaluating.py",
-    "test_featured_bundle.py",
-    "test_reference_bundle.py",
+# Compiling is most of what a small training takes, and unoptimised machine code is made in less than half of the time.
+# Set before TensorFlow is loaded, also for processes that tests start; e2e/ and worker/test_exact_resume.py unset it:
+# there everything is as it is shipped.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
-
-
-# All tests together take more than the quarter of an hour that there is for them on two cores. Those that are marked
-# slow, and these, run with `make test-long`; what a slow test alone can show of the main job always runs.
-ALWAYS = ("e2e/test_demo.py", "e2e/test_killed.py", "e2e/test_main_job.py", "worker/test_exact_resume.py")
-LONG = (
-    "chaos/test_harness.py",
-    "e2e/test_demo.py::test_ctrl_c_at_any_moment",
-    "e2e/test_preset_figures.py::test_the_figures",
-    "reco_core/adding/",
-    "reco_core/export/test_feature_sizes.py",
-    "reco_core/export/test_item_table.py",
-    "reco_core/export/test_neighbours.py",
-    "reco_core/export/test_sizes.py::test_files_are",
-    "reco_core/test_run.py::test_a_budget",
-    "reco_core/test_warm_start.py",
-    "reco_core/training/test_loop.py::test_sampled_steps",
-    "reco_core/training/test_loop.py::test_whole_sequences",
-    "reco_core/training/test_neighbours.py",
-    "reco_core/training/test_warm_start.py",
-    "worker/test_bounds.py",
-)
-NOT_NOW = pytest.mark.skip(reason="takes minutes; `make test-long` runs it")
-
-
-# before pytest-xdist looks for the groups, which it does as soon as a worker has collected
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a run with several processes, tests that share costly fixtures stay in one of them (`--dist loadgroup`)."""
-    root = Path(__file__).parent
-    for item in items:
-        if "POCKETREC_LONG" not in os.environ and _takes_long(item):
-            item.add_marker(NOT_NOW)
-        parts = item.path.relative_to(root).parts
-        group = "/".join(parts)
-        if parts[0] == "reco_core":
-            group = "training" if parts[1] in TRAINING else "files" if parts[1] in FILES else group
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
-def _takes_long(item: pytest.Item) -> bool:
-    if any(f"tests/{name}" in item.nodeid for name in LONG):
-        return True
-    always = any(f"tests/{name}" in item.nodeid for name in ALWAYS)
-    return item.get_closest_marker("slow") is not None and not always
 
 
 @pytest.fixture(scope="session")
@@ -205,8 +157,18 @@ def planted_folder(planted: Interactions, tmp_path_factory: pytest.TempPathFacto
 def tensorflow_runtime() -> Any:
     """TensorFlow, configured as every run configures it; must come before the first operation."""
     from reco_core import training
+    from tests import shared_steps
 
+    shared_steps.install()
     return training.configure()
+
+
+@pytest.fixture
+def steps_of_their_own(tensorflow_runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each training of the test compiles its own step, as in a process of its own."""
+    from tests import shared_steps
+
+    monkeypatch.setattr(shared_steps, "enabled", False)
 
 
 @pytest.fixture(scope="session")

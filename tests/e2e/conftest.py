@@ -40,8 +40,8 @@ SMALL = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of the commands: this working tree, no settings of whoever runs the tests."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("POCKETREC_")}
+    """The environment of the commands: this working tree, no settings of whoever runs the tests, nor of the tests."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("POCKETREC_", "XLA_FLAGS"))}
     return {**clean, "PYTHONPATH": str(ROOT), **FAST, **more}
 
 

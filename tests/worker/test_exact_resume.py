@@ -20,7 +20,8 @@ CONFIG = {
     "encoder": {"type": "bow"},
     "model": {"embedding_dim": 16},
     "training": {"max_epochs": 6, "patience": 100, "batch_size": 8, "checkpoint_seconds": 0.0},
-    "evaluation": {"bootstrap_samples": 100},
+    "evaluation": {"bootstrap_samples": 100, "baselines": ["popular"]},
+    "export": {"variants": ["float32"], "default_variant": "float32"},
     "seed": 7,
 }
 
@@ -35,6 +36,11 @@ def log_with_structure(users: int = 300, items: int = 120, steps: int = 14) -> s
             rows.append(f"u{user},i{at},{1_000_000 + user * 100 + step}")
             at = (at + stride + int(generator.integers(2))) % items
     return "\n".join(rows) + "\n"
+
+
+@pytest.fixture(autouse=True)
+def compiled_as_it_is_shipped(monkeypatch) -> None:
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
 
 
 @pytest.fixture

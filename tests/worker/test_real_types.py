@@ -16,7 +16,7 @@ CONFIG = {
     "encoder": {"type": "bow"},
     "model": {"embedding_dim": 16},
     "training": {"max_epochs": 3, "patience": 100, "batch_size": 64, "keep_checkpoints": 2},
-    "evaluation": {"bootstrap_samples": 100},
+    "evaluation": {"bootstrap_samples": 100, "baselines": ["popular"]},
     "export": {"top_k": 20, "variants": ["float32"], "default_variant": "float32"},
     "seed": 7,
 }

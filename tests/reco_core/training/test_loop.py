@@ -81,23 +81,31 @@ def interrupted(train, calls: int, **options) -> tuple[Path, int, int]:
 
 @pytest.mark.slow
 def test_stopped_anywhere_and_resumed_it_is_as_if_nothing_had_happened(train):
+    # after the first epoch's last step, before its validation; in the middle of the last epoch
+    for calls, place in [(8, (0, 8)), (2 * 8 + 5, (2, 3))]:
+        stopped_and_resumed(train, calls, place)
+
+
+@pytest.mark.slow
+def test_resumed_with_a_step_that_is_compiled_anew_it_is_the_same(train, steps_of_their_own):
+    stopped_and_resumed(train, 2 * 8 + 5, (2, 3))
+
+
+def stopped_and_resumed(train, calls: int, place: tuple[int, int]) -> None:
     undisturbed = Recorder()
     expected = train(reporter=undisturbed)
-    steps = undisturbed.shares[-1][1] // 3
-    assert steps == 8
-    # after the first epoch's last step, before its validation; in the middle of the last epoch
-    for calls, place in [(steps, (0, steps)), (2 * steps + 5, (2, 3))]:
-        path, *found = interrupted(train, calls, folder=f"stopped-{calls}")
-        assert tuple(found) == place
-        recorder = Recorder()
-        resumed = train(folder=f"stopped-{calls}", resume_from=path, reporter=recorder)
-        assert weights(resumed) == weights(expected)
-        assert (resumed.epochs, resumed.best_epoch, resumed.validation_ndcg) == (
-            expected.epochs,
-            expected.best_epoch,
-            expected.validation_ndcg,
-        )
-        assert recorder.epochs == undisturbed.epochs[place[0] :]
+    assert undisturbed.shares[-1][1] == 3 * 8
+    path, *found = interrupted(train, calls, folder=f"stopped-{calls}")
+    assert tuple(found) == place
+    recorder = Recorder()
+    resumed = train(folder=f"stopped-{calls}", resume_from=path, reporter=recorder)
+    assert weights(resumed) == weights(expected)
+    assert (resumed.epochs, resumed.best_epoch, resumed.validation_ndcg) == (
+        expected.epochs,
+        expected.best_epoch,
+        expected.validation_ndcg,
+    )
+    assert recorder.epochs == undisturbed.epochs[place[0] :]
 
 
 @pytest.mark.slow
