@@ -12,6 +12,7 @@ import tensorflow as tf
 
 _NO_CANDIDATE = -1e9  # far below any score, and finite, so that gradients stay numbers
 _CHUNK_SCORES = 6_200_000  # at once: 25 MB, which a shared cache holds
+_CHUNK_SAMPLED = 1_000_000  # 4 MB, which the cores' own caches hold; parts cost nothing, since there are few negatives
 
 
 def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: Any, label_smoothing: float = 0.0) -> Any:
@@ -112,27 +113,57 @@ def sampled_softmax(
     """
     # label score 0, two negatives with score log(3) out of four other items -> log(1 + 2 * 3 * 4 / 2) - 0 = 2.565
 
+    batch, negatives = contexts.shape[0], negative_rows.shape[0]
+    step = max(1, min(batch, _CHUNK_SAMPLED // negatives))
+
     @tf.custom_gradient
     def loss(contexts: Any, label_rows: Any, label_biases: Any, negative_rows: Any, negative_biases: Any) -> Any:
         shares = (weights / tf.maximum(tf.reduce_sum(weights), 1e-9))[:, None]
-        contexts = tf.concat([contexts, tf.ones_like(contexts[:, :1])], axis=1)
+        ones = tf.ones_like(contexts[:, :1])
+        contexts = tf.concat([contexts, ones], axis=1)
         label_rows = tf.concat([label_rows, label_biases[:, None]], axis=1)
-        negative_rows = tf.concat([negative_rows, (negative_biases - log_expected)[:, None]], axis=1)
-        own = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
-        scores = tf.where(is_label, _NO_CANDIDATE, tf.matmul(contexts, negative_rows, transpose_b=True))
-        highest = tf.maximum(tf.reduce_max(scores, axis=1, keepdims=True), own)
-        powers, own_power = tf.exp(scores - highest), tf.exp(own - highest)
-        total = tf.reduce_sum(powers, axis=1, keepdims=True) + own_power
-        value = tf.reduce_sum((tf.math.log(total) + highest - own) * shares)
-        scale = shares / total
-        on_label = shares - own_power * scale
-        of_contexts = tf.matmul(powers, negative_rows) * scale - label_rows * on_label
-        of_labels = -contexts * on_label
-        of_negatives = tf.matmul(powers, contexts * scale, transpose_a=True)
-        gradients = (of_contexts[:, :-1], *_apart(of_labels), *_apart(of_negatives))
+        corrected = (negative_biases - log_expected)[:, None]
+        negative_rows = tf.concat([negative_rows, corrected, tf.ones_like(corrected)], axis=1)
+        value, of_contexts, of_labels = tf.constant(0.0), [], []
+        turned = tf.zeros([contexts.shape[1], negatives])
+        for begin in range(0, batch, step):
+            part = slice(begin, begin + step)
+            found = _sampled_chunk(contexts[part], label_rows[part], negative_rows, is_label[part], shares[part])
+            value += found[0]
+            of_contexts.append(found[1])
+            of_labels.append(found[2])
+            turned += found[3]
+        gradients = (
+            tf.concat(of_contexts, axis=0)[:, :-1],
+            *_apart(tf.concat(of_labels, axis=0)),
+            *_apart(tf.transpose(turned)),
+        )
         return value, lambda upstream: tuple(upstream * gradient for gradient in gradients)
 
     return loss(contexts, label_rows, label_biases, negative_rows, negative_biases)
+
+
+def _sampled_chunk(
+    contexts: Any, label_rows: Any, negative_rows: Any, is_label: Any, shares: Any
+) -> tuple[Any, Any, Any, Any]:
+    """Loss of some examples, and the gradients of contexts, label rows and, turned, negative rows.
+
+    Args:
+        contexts, label_rows: float32 [batch, dim].
+        negative_rows: float32 [negatives, dim + 1], ones in the last column.
+    """
+    dim = contexts.shape[1]
+    own = tf.reduce_sum(contexts * label_rows, axis=1, keepdims=True)
+    scores = tf.where(is_label, _NO_CANDIDATE, tf.matmul(contexts, negative_rows[:, :dim], transpose_b=True))
+    highest = tf.maximum(tf.reduce_max(scores, axis=1, keepdims=True), own)
+    powers, own_power = tf.exp(scores - highest), tf.exp(own - highest)
+    sums = tf.matmul(powers, negative_rows)
+    total = sums[:, dim:] + own_power
+    scale = shares / total
+    on_label = shares - own_power * scale
+    value = tf.reduce_sum((tf.math.log(total) + highest - own) * shares)
+    turned = tf.matmul(contexts * scale, powers, transpose_a=True)
+    return value, sums[:, :dim] * scale - label_rows * on_label, -contexts * on_label, turned
 
 
 def _apart(rows_and_biases: Any) -> tuple[Any, Any]:
