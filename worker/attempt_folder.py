@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from registry.blobs import BlobStore
     from registry.database import Database
-    from registry.records import Claim, Dataset, FileEntry, Job, ModelVersion
+    from registry.records import Checkpoint, Claim, Dataset, FileEntry, Job, ModelVersion
     from registry.settings import Settings
+    from worker.lease import Lease
 
 log = structlog.get_logger(__name__)
 
@@ -90,19 +91,15 @@ class Inputs:
     are_there: bool
 
 
-def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, settings: Settings) -> Inputs:
-    """Bring all that the trainer of this claim needs into `folder`.
+def prepare(folder: Path, lease: Lease, database: Database, blobs: BlobStore, settings: Settings) -> Inputs:
+    """Bring all that the trainer of the lease's claim needs into `folder`.
 
     Raises:
         NotFound, BlobMissing, BlobCorrupt: an input is gone.
+        LeaseLost: the database was away for too long.
     """
-    job = claim.job
-    if job.dataset_id is None:
-        raise NotFound(f"{job.id} has no dataset")
-    with database.read() as session:
-        dataset = datasets.get(session, job.dataset_id)
-        checkpoint = checkpoints.latest_checkpoint(session, job.id)
-        version = None if job.base is None else _base_version(session, job)
+    job = lease.claim.job
+    dataset, checkpoint, version = lease.read(lambda session: _of(session, job))
     inputs = folder / "inputs"
     wanted = example_sets.wanted(job, dataset, settings.examples_cache_bytes)
     are_there = False
@@ -126,6 +123,14 @@ def prepare(folder: Path, claim: Claim, database: Database, blobs: BlobStore, se
             blobs.fetch(checkpoint.sha256, inputs / "checkpoint.npz")
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
     return Inputs(checkpoint is not None, wanted, are_there)
+
+
+def _of(session: Session, job: Job) -> tuple[Dataset, Checkpoint | None, ModelVersion | None]:
+    """What a job begins with: its dataset, its newest checkpoint and the version that it names."""
+    if job.dataset_id is None:
+        raise NotFound(f"{job.id} has no dataset")
+    version = None if job.base is None else _base_version(session, job)
+    return datasets.get(session, job.dataset_id), checkpoints.latest_checkpoint(session, job.id), version
 
 
 def _base_version(session: Session, job: Job) -> ModelVersion:

@@ -1,4 +1,4 @@
-"""A held lease: renewed by a thread of its own, and the only way to write about the job."""
+"""A held lease: renewed by a thread of its own, and the only way to read and write about the job while it runs."""
 
 from __future__ import annotations
 
@@ -57,10 +57,26 @@ class Lease:
         Raises:
             LeaseLost: the job is another's now, or the lease ran out while the database was away.
         """
+
+        def once() -> T:
+            with self._database.write() as session:
+                return work(session, self.claim)
+
+        return self._once_it_answers(once)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """What `work` finds in one consistent state. Waits and raises as `write`, but doesn't look whose the job is."""
+
+        def once() -> T:
+            with self._database.read() as session:
+                return work(session)
+
+        return self._once_it_answers(once)
+
+    def _once_it_answers(self, once: Callable[[], T]) -> T:
         while True:
             try:
-                with self._database.write() as session:
-                    return work(session, self.claim)
+                return once()
             except LeaseLost:
                 self.lost.set()
                 raise

@@ -104,7 +104,7 @@ class _Attempt:
             folder = folder.resolve()
             try:
                 inputs = attempt_folder.prepare(
-                    folder, self._lease.claim, self._runtime.database, self._runtime.blobs, self._settings
+                    folder, self._lease, self._runtime.database, self._runtime.blobs, self._settings
                 )
             except RegistryError as error:
                 return self._fail({"code": error.code, "message": error.message, "errors": []})
@@ -139,9 +139,11 @@ class _Attempt:
             log.warning("checkpoint_not_removed", error=repr(error)[:300])
 
     def _start_lines(self) -> list[str]:
-        with self._runtime.database.read() as session:
+        def lines(session: Session) -> list[str]:
             checkpoint = checkpoints.latest_checkpoint(session, self._job.id)
             return log_lines.started(self._lease.claim, jobs.list_attempts(session, self._job.id), checkpoint)
+
+        return self._lease.read(lines)
 
     def _watch(self, process: TrainerProcess, recorder: Recorder) -> None:
         """Record messages and steer the trainer until it has no more to say."""

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from registry import checkpoints, datasets, events, jobs, leases, models
 from worker import slot, supervisor
@@ -304,7 +306,7 @@ def test_a_full_disk_at_any_step_fails_the_job_and_publishes_nothing(service, fa
 
 def test_a_store_that_is_away_for_a_moment_costs_time_and_not_the_job(service, fake_trainer, monkeypatch, wait_until):
     job_id = service.train_job()
-    runtime = service.runtime(fake_trainer('bundle("model")'), reaper_seconds=0.3)
+    runtime = service.runtime(fake_trainer('bundle("model")'), reaper_seconds=2)
 
     def away(*_args):
         raise RuntimeError("connection refused")
@@ -316,6 +318,26 @@ def test_a_store_that_is_away_for_a_moment_costs_time_and_not_the_job(service, f
     assert slot.work(runtime, job_id) == 0
     wait_until(lambda: slot.work(runtime, job_id) == 1)
     assert service.job(job_id).status == "succeeded"
+
+
+def test_a_database_that_is_away_when_an_attempt_begins_costs_time_and_no_attempt(service, fake_trainer, monkeypatch):
+    job_id = service.train_job()
+    runtime = service.runtime(fake_trainer('bundle("model")'), lease_seconds=60)
+    read, calls = service.database.read, []
+
+    @contextmanager
+    def away_each_second_time():
+        calls.append(None)
+        if len(calls) % 2:
+            raise OperationalError("SELECT", {}, Exception("the connection was closed"))
+        with read() as session:
+            yield session
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.database, "read", away_each_second_time)
+        assert slot.work(runtime, job_id, queue="train") == 1
+    job = service.job(job_id)
+    assert (job.status, job.attempt) == ("succeeded", 1)
 
 
 def test_a_full_disk_is_no_verdict_on_a_dataset(service, fake_trainer):
