@@ -1,7 +1,7 @@
 """`make chaos`: the service under fire, and the table of what it came to.
 
-make chaos ARGS="--short"                       # a minute and a half: what CI runs
-make chaos                                      # hours: the numbers of the reliability table
+make chaos ARGS="--short"                       # some minutes
+make chaos ARGS="--stock --table chaos.md"      # hours: the numbers of the reliability table
 make chaos ARGS="--seed 7 --only frozen --on postgresql"
 """
 
@@ -19,46 +19,61 @@ from rich.console import Console
 from chaos import outcome
 from chaos.figures.run import Figure, measure
 from chaos.figures.table import FIGURES
-from chaos.outcome import Outcome
+from chaos.outcome import BROKE, Outcome
+from chaos.record import Record
 from chaos.servers import NotHere
 from chaos.stack import Kind, stop_in_order_when_told
+from chaos.stock import measure as stock
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for. Returns 1 if anything was violated."""
     options = _options(arguments)
     console = Console(width=170)
-    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-    outcomes: list[Outcome] = []
+    record = Record(options.table)
+    seed = options.seed if options.seed is not None else record.seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(10**6)
     for figure in FIGURES:
         if options.only and figure.name not in options.only:
             continue
         for kind in figure.kinds:
             if options.on and kind not in options.on:
                 continue
-            found = _measured(figure, kind, seed, options)
-            outcomes.append(found)
-            mark = "ok" if found.ok else "VIOLATED"
-            console.print(f"{figure.name} on {kind}: {mark}: {found.told} ({found.seconds:.0f} s)", highlight=False)
-    if options.stock:
-        from chaos.stock.measure import measure_all
-
-        outcomes += measure_all(options.only, short=options.short, seed=seed, n=options.n, console=console)
-    outcome.show(outcomes, console)
+            n = options.n or (figure.short if options.short else figure.long)
+            if not record.has(figure.name, kind, n, seed, short=options.short):
+                _add(_measured(figure, kind, seed, n, options), record, console)
+        if options.stock and figure.name in stock.MEASURES:
+            n = options.n or stock.count(figure.name, short=options.short)
+            if not record.has(figure.name, stock.CONFIGURATION, n, seed, short=options.short):
+                _add(stock.measured(figure.name, seed, n, short=options.short), record, console)
+    outcome.show(record.outcomes, console)
     if options.out is not None:
-        outcome.save(outcomes, options.out)
-    return 0 if all(found.ok for found in outcomes if found.column == "pocketrec") else 1
+        outcome.save(record.outcomes, options.out)
+    return 0 if all(found.ok for found in record.outcomes if found.column == "pocketrec") else 1
 
 
-def _measured(figure: Figure, kind: Kind, seed: int, options: argparse.Namespace) -> Outcome:
-    target = f"{figure.number}: {figure.target}"
+def _add(found: Outcome, record: Record, console: Console) -> None:
+    mark = "skipped" if found.skipped else "ok" if found.ok else "VIOLATED"
+    whose = f"{found.name} on {found.configuration}" if found.column == "pocketrec" else f"{found.name}, stock Celery"
+    console.print(
+        f"{whose}: {f'{mark}: ' if found.column == 'pocketrec' else ''}{found.told} ({found.seconds:.0f} s)",
+        highlight=False,
+    )
+    record.add(found)
+
+
+def _measured(figure: Figure, kind: Kind, seed: int, n: int, options: argparse.Namespace) -> Outcome:
+    target, short = f"{figure.number}: {figure.target}", options.short
+    pictures = None if options.table is None else options.table.parent
     try:
-        return measure(figure, kind, seed, short=options.short, n=options.n)
+        return measure(figure, kind, seed, n, short=short, pictures=pictures)
     except NotHere as error:
-        return Outcome(figure.name, kind, target, 0, 0, "", seed, 0.0, skipped=str(error))
+        return Outcome(figure.name, kind, target, n, 0, "", seed, 0.0, short=short, skipped=str(error))
     except Exception as error:  # noqa: BLE001 - one that breaks must not take the others' figures with it
         traceback.print_exc()
-        return Outcome(figure.name, kind, target, 1, 0, "broke", seed, 0.0, (f"{type(error).__name__}: {error}",))
+        found = (f"{type(error).__name__}: {error}",)
+        return Outcome(figure.name, kind, target, n, 0, BROKE, seed, 0.0, found, short=short)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -71,6 +86,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="small numbers")
     parser.add_argument("--stock", action="store_true", help="also the same fire on plain Celery, as a second column")
     parser.add_argument("--out", type=Path, help="write the outcomes there as JSON")
+    parser.add_argument(
+        "--table",
+        type=Path,
+        help="write the table there as Markdown, anew after each measurement, and the outcomes beside it as JSON "
+        "lines; what is there already isn't measured again, so the same command goes on after a break",
+    )
     return parser.parse_args(arguments)
 
 

@@ -6,6 +6,7 @@ state, so a violation is never an artefact of looking.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,8 +150,8 @@ def _versions_without_gap(now: Snapshot) -> Iterator[tuple[str, str]]:
         numbers = [version["version"] for version in now.versions[model_id]]
         if numbers != list(range(1, row["last_version"] + 1)):
             yield model_id, f"versions {numbers}, and the model counts {row['last_version']}"
-    jobs = [version["job_id"] for versions in now.versions.values() for version in versions]
-    for job_id in {job_id for job_id in jobs if jobs.count(job_id) > 1}:
+    jobs = Counter(version["job_id"] for versions in now.versions.values() for version in versions)
+    for job_id in (job_id for job_id, count in jobs.items() if count > 1):
         yield job_id, "more than one version of one job"
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+BROKE = "broke"
+"""`measured` of one that the harness itself could not finish."""
+HEADINGS = ("figure", "configuration", "target", "pocketrec", "violations", "stock celery", "seed", "min")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Outcome:
     seconds: float
     violations: tuple[str, ...] = ()
     column: str = "pocketrec"
-    skipped: str | None = field(default=None)
+    short: bool = False
+    skipped: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -40,27 +45,41 @@ class Outcome:
         return f"{counted}; {self.measured}" if self.measured else counted
 
 
+def rows(outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """One row for each of ours, under HEADINGS, the stock column beside the first of its figure."""
+    stock = {outcome.name: outcome.told for outcome in outcomes if outcome.column != "pocketrec"}
+    found: list[tuple[str, ...]] = []
+    for one in outcomes:
+        if one.column == "pocketrec":
+            wrong = max(len(one.violations), one.n - one.good) if one.skipped is None else ""
+            beside, minutes = stock.pop(one.name, ""), f"{one.seconds / 60:.1f}"
+            found.append(
+                (one.name, one.configuration, one.target, one.told, str(wrong), beside, str(one.seed), minutes)
+            )
+    by_name = {one.name: one for one in outcomes if one.column != "pocketrec"}
+    for name, told in stock.items():  # measured alone
+        found.append((name, "", "", "", "", told, str(by_name[name].seed), f"{by_name[name].seconds / 60:.1f}"))
+    return found
+
+
+def again(outcome: Outcome) -> str:
+    """The command that measures it again, with the same luck."""
+    form = "--short " if outcome.short else ""
+    what = f"--seed {outcome.seed} --n {outcome.n} --only {outcome.name} --on {outcome.configuration}"
+    return f'make chaos ARGS="{form}{what}"'
+
+
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
-    """The table, with the stock column beside ours, and below it every violation with how to see it again."""
-    table = Table("figure", "configuration", "target", "pocketrec", "stock celery", "seed", "s", title="Under fire")
-    stock = {outcome.name: outcome for outcome in outcomes if outcome.column != "pocketrec"}
-    shown: set[str] = set()
-    for outcome in outcomes:
-        if outcome.column != "pocketrec":
-            continue
-        beside = "" if outcome.name in shown or outcome.name not in stock else stock[outcome.name].told
-        shown.add(outcome.name)
-        ours = outcome.told if outcome.ok else f"[red]{outcome.told}[/red]"
-        seed, seconds = str(outcome.seed), f"{outcome.seconds:.0f}"
-        table.add_row(outcome.name, outcome.configuration, outcome.target, ours, beside, seed, seconds)
-    for name, outcome in stock.items():
-        if name not in shown:
-            table.add_row(name, "", outcome.target, "", outcome.told, str(outcome.seed), f"{outcome.seconds:.0f}")
+    """The table, and below it every violation with how to see it again."""
+    table = Table(*HEADINGS, title="Under fire")
+    bad = {(one.name, one.configuration) for one in outcomes if one.column == "pocketrec" and not one.ok}
+    for row in rows(outcomes):
+        table.add_row(*row, style="red" if row[:2] in bad else None)
     console.print(table)
     for outcome in outcomes:
         for violation in outcome.violations if outcome.column == "pocketrec" else ():
-            again = f'make chaos ARGS="--seed {outcome.seed} --only {outcome.name} --on {outcome.configuration}"'
-            console.print(f"[red]violated[/red] {outcome.name}: {violation}\n    again: {again}", soft_wrap=True)
+            told = f"{outcome.name}: {violation}\n    again: {again(outcome)}"
+            console.print(f"[red]violated[/red] {told}", soft_wrap=True)
 
 
 def save(outcomes: Sequence[Outcome], path: Path) -> None:

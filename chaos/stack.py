@@ -25,6 +25,7 @@ from app.client.errors import ApiError, Unreachable
 from app.client.models import Job
 from chaos.parts import points
 from chaos.servers import Postgres, Rabbit, Redis
+from registry.blobs import BlobStore
 from registry.broker_address import in_use
 from registry.database import Database
 from registry.settings import Settings
@@ -215,7 +216,12 @@ class Stack:
         for one in left:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
-        return found
+        return found + self._left_in_the_store()
+
+    def _left_in_the_store(self) -> list[str]:
+        """Temporary files of killed publishers that no sweep would take; it does so once they are a minute old."""
+        BlobStore(self.settings.blob_url).sweep(fresh_seconds=-1)
+        return [f"left: {path.relative_to(self.state)}" for path in (self.state / "blobs" / "tmp").glob("*")]
 
     def keep_logs(self) -> None:
         """Copy the logs to CHAOS_KEEP_LOGS, if that is set."""
@@ -226,9 +232,8 @@ class Stack:
                 shutil.copy(log, target)
 
     def litter(self) -> list[str]:
-        """Temporary folders and files that nobody works in any more; look when the service is idle."""
+        """Folders of attempts; look when the service is idle."""
         found = [path for path in (self.state / "attempts").glob("*") if path.is_dir()]
-        # A killed publisher leaves its temporary file for a day: another one may be as slow.
         return [f"left: {path.relative_to(self.state)}" for path in found]
 
     # --- how it is done
@@ -278,7 +283,7 @@ class Stack:
 def running(kind: Kind, **settings: object) -> Iterator[Stack]:
     """A stack with its API; workers, and to `stop` it, are up to the caller.
 
-    With CHAOS_KEEP_LOGS=FOLDER the logs of one that ended with an exception, or with a violation, are copied there.
+    With CHAOS_KEEP_LOGS=FOLDER the logs are copied there at the end.
     """
     with ExitStack() as closer:
         # A short path: the embedded broker's socket lies in there.

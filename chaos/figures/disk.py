@@ -7,71 +7,85 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from app.client.errors import ApiError, Unreachable
+from app.client.models import Job
 from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
-from chaos.figures.training import train
+from chaos.figures.training import BRIEF, train
 from chaos.servers import NotHere
+from chaos.stack import Stack
 
 DISK_BYTES = 128 << 20
 TYPED = "insufficient_storage"
 
 
 def disk_full(run: Run) -> Result:
-    """The free space is so small that some write of the job fails: each time another one."""
+    """The free space is so small that some write of the job fails: each time another one, of a job not seen before.
+
+    With space again it must come to the bytes of a job of the same seed that nothing happens to.
+    """
     good, ended = 0, {"typed error": 0, "waited": 0, "had enough": 0, "refused": 0}
     with _small_disk() as disk, run.service(state_dir=str(disk), min_free_bytes=0) as stack:
         stack.start_worker(light=False)
         dataset = stack.dataset()
+        # The first one leaves things behind that later ones use again: examples, SQLite's log of full size.
+        wait_for_all(stack, [train(stack, dataset, BRIEF, run.n + 1)], 600)
         began = time.monotonic()
         with _Highest(disk) as used:
-            reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 600)[0])
+            wait_for_all(stack, [train(stack, dataset, BRIEF, 0)], 600)
         lasts = time.monotonic() - began
-        needs = used.most - used.least
+        needs = used.most - used.first
         for number in range(run.n):
             # Evenly over all that a job writes, with some luck within each part.
             free = int(needs * (number + run.random.random()) / run.n)
-            with _ballast(disk, free):
-                try:
-                    job_id = train(stack, dataset)
-                except (ApiError, Unreachable) as error:
-                    job_id = ""
-                    if getattr(error, "code", TYPED) != TYPED:
-                        run.violations.append(f"{free} bytes free: the API said {error}")
-                else:
-                    stack.wait(lambda job_id=job_id: not unfinished(stack, [job_id]), 20 + 2 * lasts)  # type: ignore[misc]
-                stuck = bool(job_id) and bool(unfinished(stack, [job_id]))
-            if not job_id:
-                ended["refused"] += 1
-                job_id = train(stack, dataset)
-            job = wait_for_all(stack, [job_id], 60 + 4 * lasts)[0]
-            if job.status == "failed":
-                code = (job.error or {}).get("code")
-                ended["typed error"] += 1
-                if code != TYPED:
-                    run.violations.append(f"{free} bytes free: failed as {code}: {(job.error or {}).get('message')}")
-                job = wait_for_all(stack, [stack.client.retry_job(job_id).id], 60 + 4 * lasts)[0]
-            else:
-                ended["waited" if stuck else "had enough"] += 1
-            if (found := model_sum(job)) == reference:
+            queue = partial(train, stack, dataset, BRIEF, number + 1)
+            how, job = _starved(run, stack, disk, free, queue, lasts)
+            ended[how] += 1
+            calm = wait_for_all(stack, [queue()], 60 + 4 * lasts)[0]
+            if calm.status == "succeeded" and model_sum(job) == model_sum(calm):
                 good += 1
             else:
-                run.violations.append(f"{free} bytes free: {job.id} ended as {found[:200]}")
+                run.violations.append(f"{free} bytes free: {job.id} ended as {model_sum(job)}, not {model_sum(calm)}")
     told = ", ".join(f"{count} {how}" for how, count in ended.items() if count)
-    return Result(run.n, good, f"{told}; then the same bytes")
+    found = [] if ended["had enough"] < run.n else ["the disk was never full"]
+    return Result(run.n, good, f"{told} (a job writes {needs >> 10:,} KiB); then the same bytes", found)
+
+
+def _starved(run: Run, stack: Stack, disk: Path, free: int, queue: Callable[[], str], lasts: float) -> tuple[str, Job]:
+    """A job that begins with `free` bytes on the disk and ends with enough: what it did without them, and its end."""
+    with _ballast(disk, free):
+        try:
+            job_id = queue()
+        except (ApiError, Unreachable) as error:
+            job_id = ""
+            if getattr(error, "code", TYPED) != TYPED:
+                run.violations.append(f"{free} bytes free: the API said {error}")
+        else:
+            stack.wait(lambda: not unfinished(stack, [job_id]), 20 + 2 * lasts)
+        stuck = bool(job_id) and bool(unfinished(stack, [job_id]))
+    if not job_id:
+        return "refused", wait_for_all(stack, [queue()], 60 + 4 * lasts)[0]
+    job = wait_for_all(stack, [job_id], 60 + 4 * lasts)[0]
+    if job.status != "failed":
+        return "waited" if stuck else "had enough", job
+    reason = job.error or {}
+    if reason.get("code") != TYPED:
+        run.violations.append(f"{free} bytes free: failed as {reason}")
+    return "typed error", wait_for_all(stack, [stack.client.retry_job(job_id).id], 60 + 4 * lasts)[0]
 
 
 class _Highest(threading.Thread):
-    """How many bytes of the disk were in use at the most, and at the least."""
+    """How many bytes of the disk were in use at first, and at the most."""
 
     def __init__(self, disk: Path) -> None:
         super().__init__(daemon=True)
         self._disk = disk
         self._over = threading.Event()
-        self.least = self.most = shutil.disk_usage(disk).used
+        self.first = self.most = shutil.disk_usage(disk).used
 
     def __enter__(self) -> _Highest:
         self.start()

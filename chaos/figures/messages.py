@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 
 from app.client.errors import Unreachable
-from chaos.figures.run import Result, Run, submit, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, other_bytes, submit, unfinished, wait_for_all
 from chaos.parts import points
 from chaos.stack import CALM, Stack
 from worker import publish
@@ -17,10 +17,10 @@ from worker.celery_app import make_app
 
 def broker_wiped(run: Run) -> Result:
     """Figure 2: the broker is killed and comes back empty, again and again, while jobs wait."""
-    every = 2.0 if run.is_short else 10.0
+    every, work_seconds = (0.5, 1.0) if run.is_short else (10.0, 0.1)
     with run.service(slots=2, **CALM) as stack:
         for _ in range(2):
-            stack.start_worker(work_seconds=0.1)
+            stack.start_worker(work_seconds=work_seconds)
         dataset = stack.dataset()
         ids = [submit(stack, dataset, number) for number in range(run.n)]
         wipes, next_wipe = 0, time.monotonic()
@@ -33,7 +33,7 @@ def broker_wiped(run: Run) -> Result:
         jobs = wait_for_all(stack, ids, 1)
         good = sum(job.status == "succeeded" and job.attempt == 1 for job in jobs)
         again = sum(job.attempt > 1 for job in jobs)
-        return Result(run.n, good, f"{wipes} wipes, {again} run twice")
+        return Result(run.n, good, f"{wipes} wipes, {again} run twice", other_bytes(jobs))
 
 
 def killed_after_brpop(run: Run) -> Result:
@@ -43,7 +43,8 @@ def killed_after_brpop(run: Run) -> Result:
         options = {points.DIE_AFTER_BRPOP: str(armed), "work_seconds": 0.05}
         worker = stack.start_worker(**options)  # type: ignore[arg-type]
         dataset = stack.dataset()
-        good = 0
+        ids: list[str] = []
+        died = 0
         for number in range(run.n):
             armed.touch()
             job_id = submit(stack, dataset, number)
@@ -51,11 +52,14 @@ def killed_after_brpop(run: Run) -> Result:
                 # The watchdog was faster than the message: give it another one to die of.
                 _nudge(stack, [job_id])
                 stack.wait(lambda worker=worker: not worker.alive, 30)  # type: ignore[misc]
-            died = not worker.alive
-            if died:
+            if not worker.alive:
+                died += 1
                 worker = stack.replace_worker(worker, **options)
-            good += died and wait_for_all(stack, [job_id], 60)[0].status == "succeeded"
-        return Result(run.n, good)
+            ids.append(job_id)
+            wait_for_all(stack, [job_id], 60)
+        jobs = [stack.job(job_id) for job_id in ids]
+        found = other_bytes(jobs) + ([] if died == run.n else [f"only {died} workers died of their message"])
+        return Result(run.n, sum(job.status == "succeeded" for job in jobs), f"{died} workers killed", found)
 
 
 def forty_copies(run: Run) -> Result:
@@ -74,6 +78,7 @@ def forty_copies(run: Run) -> Result:
         versions = {(job.result.model, job.result.version) for job in jobs if job.result is not None}
         good = sum(job.status == "succeeded" and job.attempt == 1 for job in jobs)
         found = [] if len(versions) == good else [f"{len(versions)} versions of {good} jobs"]
+        found += other_bytes(jobs)
         return Result(run.n, good, f"{len(copies)} messages, {len(versions)} results", found)
 
 
@@ -100,7 +105,7 @@ def killed_before_publish(run: Run) -> Result:
             ids.append(stack.client.transport.request("POST", "/v1/jobs", json=body, headers=key).json()["id"])
         jobs = wait_for_all(stack, list(dict.fromkeys(ids)), 60 + run.n)
         with_key = len(stack.client.jobs(limit=1000))
-        found = [] if with_key == run.n else [f"{with_key} jobs of {run.n} requests"]
+        found = other_bytes(jobs) + ([] if with_key == run.n else [f"{with_key} jobs of {run.n} requests"])
         return Result(run.n, sum(job.status == "succeeded" for job in jobs), "each asked for twice, made once", found)
 
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from app.client.models import Job
 from chaos.outcome import Outcome
+from chaos.parts import trainer
 from chaos.reader import Reader
 from chaos.stack import Kind, Stack, running
 
@@ -48,6 +50,7 @@ class Run:
     seed: int
     is_short: bool
     random: random.Random
+    pictures: Path | None = None
     violations: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -59,14 +62,12 @@ class Run:
                 self.violations += reader.finish()
             stack.wait(lambda: not stack.litter(), 15)
             self.violations += stack.litter() + stack.stop()
-            if self.violations:
-                stack.keep_logs()
+            stack.keep_logs()
 
 
-def measure(figure: Figure, kind: Kind, seed: int, *, short: bool, n: int | None = None) -> Outcome:
-    """Measure `figure` once. `n` replaces the number of the form."""
-    count = n or (figure.short if short else figure.long)
-    run = Run(kind, count, seed, short, random.Random(f"{seed}/{figure.name}/{kind}"))
+def measure(figure: Figure, kind: Kind, seed: int, n: int, *, short: bool, pictures: Path | None = None) -> Outcome:
+    """Measure `figure` once. What it draws goes into the folder `pictures`."""
+    run = Run(kind, n, seed, short, random.Random(f"{seed}/{figure.name}/{kind}"), pictures)
     began = time.monotonic()
     result = figure.measure(run)
     return Outcome(
@@ -79,6 +80,7 @@ def measure(figure: Figure, kind: Kind, seed: int, *, short: bool, n: int | None
         seed,
         time.monotonic() - began,
         tuple(run.violations + result.violations),
+        short=short,
     )
 
 
@@ -110,6 +112,18 @@ def model_sum(job: Job) -> str:
     if job.result is None:
         return f"{job.status}: {job.error}"
     return next(artifact.sha256 for artifact in job.result.artifacts if artifact.path == "model.tflite")
+
+
+def other_bytes(jobs: list[Job], first_seed: int = 0) -> list[str]:
+    """Those of jobs of the stand-in that succeeded with other bytes than a run that nothing happens to.
+
+    Job `number` of the list has the seed `first_seed + number`.
+    """
+    return [
+        f"{job.id} has other bytes than its undisturbed run"
+        for number, job in enumerate(jobs)
+        if job.status == "succeeded" and model_sum(job) != trainer.model_sum(first_seed + number)
+    ]
 
 
 def percentiles(seconds: list[float]) -> str:

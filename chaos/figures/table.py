@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaos import soak
 from chaos.figures import disk, fire, messages, training, workers
 from chaos.figures.run import Figure
 
@@ -24,9 +25,10 @@ FIGURES: tuple[Figure, ...] = (
     Figure("frozen", "7", "no stale write", 2, 50, ("sqlite", "postgresql"), workers.frozen_past_the_lease),
     Figure("killed_before_publish", "8", "none lost", 2, 200, ("sqlite", "postgresql"), messages.killed_before_publish),
     Figure("sigterm", "9", "exit 20 s, 1 batch, same bytes", 1, 20, ("sqlite", "postgresql"), training.sigterm),
-    Figure("disk_full", "10", "typed error, resumes", 2, 40, ("sqlite",), disk.disk_full),
+    Figure("disk_full", "10", "typed error, resumes", 2, 40, ("sqlite", "postgresql"), disk.disk_full),
     Figure("latency", "12", "p50 20 ms, p99 150 ms", 300, 2000, ("sqlite", "postgresql"), training.latency),
     Figure("cancel", "17", "running 15 s, queued 1 s", 1, 10, ("sqlite", "postgresql"), workers.cancel),
     Figure("out_of_memory", "18", "3 attempts, then failed", 1, 10, ("sqlite", "postgresql"), workers.out_of_memory),
     Figure("fire", "all", "each ends once, same bytes", 12, 500, ("sqlite", "postgresql", "rabbitmq"), fire.fire),
+    Figure("soak", "long", "memory, files, threads flat", 60, 1000, ("sqlite", "postgresql"), soak.soaked),
 )

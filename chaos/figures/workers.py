@@ -7,7 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from chaos.figures.run import Result, Run, model_sum, percentiles, submit, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, model_sum, other_bytes, percentiles, submit, unfinished, wait_for_all
 from chaos.parts import trainer
 from chaos.stack import CALM
 from registry import jobs as registry_jobs
@@ -59,7 +59,7 @@ def database_restarted(run: Run) -> Result:
             thread.join()
         jobs = wait_for_all(stack, ids, 180)  # a lease that an outage has cost runs for a minute
         found = [f"{job.id} is {job.status}: {job.error}" for job in jobs if job.status != "succeeded"]
-        found += [] if len(set(ids)) == run.n else ["one key, two jobs"]
+        found += other_bytes(jobs) + ([] if len(set(ids)) == run.n else ["one key, two jobs"])
         return Result(run.n, sum(job.status == "succeeded" for job in jobs), f"{restarts} restarts", found)
 
 

@@ -43,7 +43,7 @@ def main(folder: Path) -> int:
     while epoch < EPOCHS:
         if stop.wait(seconds):
             return INTERRUPTED
-        epoch, state = epoch + 1, hashlib.sha256(f"{state}:{epoch}".encode()).hexdigest()
+        epoch, state = epoch + 1, _after(epoch, state)
         say("epoch", epoch=epoch, metrics={"loss": 1.0 / epoch})
         _write(outputs / f"checkpoint-{epoch}.npz", json.dumps([epoch, state]))
         say("checkpoint", path=str(outputs / f"checkpoint-{epoch}.npz"), epoch=epoch, step=0)
@@ -51,6 +51,14 @@ def main(folder: Path) -> int:
     _leave_a_bundle(outputs, state)
     say("result", path=str(outputs / "bundle"))
     return 0
+
+
+def model_sum(seed: int) -> str:
+    """The sha256 of the model of a run that nothing happens to."""
+    state = str(seed)
+    for epoch in range(EPOCHS):
+        state = _after(epoch, state)
+    return hashlib.sha256(_model(state).encode()).hexdigest()
 
 
 def say(event: str, **fields: object) -> None:
@@ -66,6 +74,14 @@ def _begin(folder: Path, seed: int) -> tuple[int, str]:
     return epoch, state
 
 
+def _after(epoch: int, state: str) -> str:
+    return hashlib.sha256(f"{state}:{epoch}".encode()).hexdigest()
+
+
+def _model(state: str) -> str:
+    return "".join(hashlib.sha256(f"{state}/{row}".encode()).hexdigest() for row in range(200))
+
+
 def _write(path: Path, content: str) -> None:
     part = path.with_suffix(".part")
     part.write_text(content)
@@ -75,7 +91,7 @@ def _write(path: Path, content: str) -> None:
 def _leave_a_bundle(outputs: Path, state: str) -> None:
     bundle = outputs / "bundle"
     bundle.mkdir()
-    model = "".join(hashlib.sha256(f"{state}/{row}".encode()).hexdigest() for row in range(200))
+    model = _model(state)
     (bundle / "model.tflite").write_text(model)
     digest = hashlib.sha256(model.encode()).hexdigest()
     files = [{"path": "model.tflite", "bytes": len(model), "sha256": digest}]

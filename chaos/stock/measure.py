@@ -13,23 +13,24 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from celery import Celery
-from rich.console import Console
 
-from chaos.outcome import Outcome
+from chaos.outcome import BROKE, Outcome
 from chaos.parts import points
 from chaos.servers import NotHere, Redis
 from chaos.stack import ROOT
 from chaos.stock.app import HUNGRY
 
-COLUMN = "stock celery"
+COLUMN, CONFIGURATION = "stock celery", "redis"
 WORK_SECONDS = 0.3
 
 
@@ -87,11 +88,15 @@ class Stock:
         return sum(self.results()[number] == 1 for number in numbers)
 
     def kill_all(self) -> None:
-        """kill -9 of every worker."""
+        """kill -9 of every worker, and of the pools of those that are gone."""
         for worker in self.workers:
             if worker.poll() is None:
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if process.environ().get("STOCK_FOLDER") == str(self.folder):
+                    process.kill()
 
     def _environment(self) -> dict[str, str]:
         mine = {"STOCK_BROKER": self.redis.url, "STOCK_FOLDER": str(self.folder), "PYTHONPATH": str(ROOT)}
@@ -241,22 +246,26 @@ MEASURES: dict[str, tuple[Callable[[Stock, int], tuple[int, str]], int, int]] = 
 }
 
 
-def measure_all(only: Sequence[str], *, short: bool, seed: int, n: int | None, console: Console) -> list[Outcome]:
-    """Each measure that `only` names, or all."""
-    found = []
-    for name, (function, few, many) in MEASURES.items():
-        if only and name not in only:
-            continue
-        count, began = n or (few if short else many), time.monotonic()
-        try:
-            with _stock(short, seed) as stock:
-                good, told = function(stock, count)
-        except NotHere as error:
-            found.append(Outcome(name, "redis", "", 0, 0, "", seed, 0.0, column=COLUMN, skipped=str(error)))
-            continue
-        found.append(Outcome(name, "redis", "", count, good, told, seed, time.monotonic() - began, column=COLUMN))
-        console.print(f"{name} on stock Celery: {found[-1].told}", highlight=False)
-    return found
+def count(name: str, *, short: bool) -> int:
+    """N of the measure `name` in the short or the long form."""
+    _, few, many = MEASURES[name]
+    return few if short else many
+
+
+def measured(name: str, seed: int, n: int, *, short: bool) -> Outcome:
+    """Measure `name` once."""
+    began = time.monotonic()
+    good, told, why = 0, "", None
+    try:
+        with _stock(short, seed) as stock:
+            good, told = MEASURES[name][0](stock, n)
+    except NotHere as error:
+        why = str(error)
+    except Exception as error:  # noqa: BLE001 - one that breaks must not take the others' figures with it
+        traceback.print_exc()
+        told = f"{BROKE}: {type(error).__name__}"
+    took = time.monotonic() - began
+    return Outcome(name, CONFIGURATION, "", n, good, told, seed, took, column=COLUMN, short=short, skipped=why)
 
 
 @contextmanager
