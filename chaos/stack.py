@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,11 +56,12 @@ LOG = "user_id,item_id,timestamp\n" + "".join(
 
 @dataclass
 class Process:
-    """A process of the service, its log, and what it said when it was ready."""
+    """A process of the service, its log, what it said when it was ready, and how a worker was started."""
 
     process: subprocess.Popen[bytes]
     log: Path
     facts: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -137,14 +138,15 @@ class Stack:
         """One more worker. `light`: with the stand-in for the trainer, which works for `work_seconds`."""
         variables = {points.TRAINER: "light" if light else "", points.WORK_SECONDS: str(work_seconds), **more}
         worker = self._start("worker", [sys.executable, "-m", "chaos.parts.worker"], variables)
+        worker.options = {"light": light, "work_seconds": work_seconds, **more}
         self.workers.append(worker)
         return worker
 
-    def replace_worker(self, worker: Process, **options: Any) -> Process:
-        """What systemd or Compose do with a worker that has ended: start another."""
+    def replace_worker(self, worker: Process) -> Process:
+        """What systemd or Compose do with a worker that has ended: start another like it."""
         worker.close()
         self.workers.remove(worker)
-        return self.start_worker(**options)
+        return self.start_worker(**worker.options)
 
     def wipe_broker(self) -> None:
         """The broker is killed and comes back empty."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.client.errors import ApiError, Unreachable
 from app.client.models import Job
-from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, model_sum, undisturbed, unfinished, wait_for_all
 from chaos.figures.training import BRIEF, train
 from chaos.servers import NotHere
 from chaos.stack import Stack
@@ -33,10 +33,10 @@ def disk_full(run: Run) -> Result:
         stack.start_worker(light=False)
         dataset = stack.dataset()
         # The first one leaves things behind that later ones use again: examples, SQLite's log of full size.
-        wait_for_all(stack, [train(stack, dataset, BRIEF, run.n + 1)], 600)
+        undisturbed(stack, train(stack, dataset, BRIEF, run.n + 1))
         began = time.monotonic()
         with _Highest(disk) as used:
-            wait_for_all(stack, [train(stack, dataset, BRIEF, 0)], 600)
+            undisturbed(stack, train(stack, dataset, BRIEF, 0))
         lasts = time.monotonic() - began
         needs = used.most - used.first
         for number in range(run.n):
@@ -45,14 +45,13 @@ def disk_full(run: Run) -> Result:
             queue = partial(train, stack, dataset, BRIEF, number + 1)
             how, job = _starved(run, stack, disk, free, queue, lasts)
             ended[how] += 1
-            calm = wait_for_all(stack, [queue()], 60 + 4 * lasts)[0]
-            if calm.status == "succeeded" and model_sum(job) == model_sum(calm):
+            if (found := model_sum(job)) == (calm := undisturbed(stack, queue())):
                 good += 1
             else:
-                run.violations.append(f"{free} bytes free: {job.id} ended as {model_sum(job)}, not {model_sum(calm)}")
+                run.violations.append(f"{free} bytes free: {job.id} ended as {found}, not {calm}")
     told = ", ".join(f"{count} {how}" for how, count in ended.items() if count)
-    found = [] if ended["had enough"] < run.n else ["the disk was never full"]
-    return Result(run.n, good, f"{told} (a job writes {needs >> 10:,} KiB); then the same bytes", found)
+    never = [] if ended["had enough"] < run.n else ["the disk was never full"]
+    return Result(run.n, good, f"{told} (a job writes {needs >> 10:,} KiB); then the same bytes", never)
 
 
 def _starved(run: Run, stack: Stack, disk: Path, free: int, queue: Callable[[], str], lasts: float) -> tuple[str, Job]:

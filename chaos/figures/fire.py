@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.client.errors import ApiError, Unreachable
-from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, model_sum, undisturbed, unfinished, wait_for_all
 from chaos.parts import points
 from chaos.stack import Process, Stack
 
@@ -62,7 +62,7 @@ class _Fire:
                 self._frozen.remove((until, worker))
         for worker in list(self._stack.workers):
             if not worker.alive:
-                self._stack.replace_worker(worker, **self._options)
+                self._stack.replace_worker(worker)
 
     def start(self, **more: Any) -> None:
         """One more worker."""
@@ -114,7 +114,7 @@ def fire(run: Run) -> Result:
         fire.start()
         dataset = stack.dataset()
         calm = [_post(stack, dataset, seed, f"calm-{seed}") for seed in range(SEEDS)]
-        reference = [model_sum(job) for job in wait_for_all(stack, calm, 120)]
+        reference = [undisturbed(stack, job_id) for job_id in calm]
         # SQLite's leases go by the clock of the machine, which all its processes share.
         fire.start(**({points.CLOCK_SECONDS: str(HOUR)} if stack.postgres is not None else {}))
         ids: list[str] = []

@@ -54,7 +54,7 @@ def killed_after_brpop(run: Run) -> Result:
                 stack.wait(lambda worker=worker: not worker.alive, 30)  # type: ignore[misc]
             if not worker.alive:
                 died += 1
-                worker = stack.replace_worker(worker, **options)
+                worker = stack.replace_worker(worker)
             ids.append(job_id)
             wait_for_all(stack, [job_id], 60)
         jobs = [stack.job(job_id) for job_id in ids]

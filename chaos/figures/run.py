@@ -15,7 +15,7 @@ from chaos.parts import trainer
 from chaos.reader import Reader
 from chaos.stack import Kind, Stack, running
 
-CONFIG = {"preset": "bow"}
+PATIENCE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,17 @@ def wait_for_all(stack: Stack, ids: Mapping[str, object] | list[str], seconds: f
     """The jobs once all have ended, or the time is over."""
     stack.wait(lambda: not unfinished(stack, ids), seconds)
     return [stack.job(job_id) for job_id in ids]
+
+
+def undisturbed(stack: Stack, job_id: str) -> str:
+    """The sha256 of the model of a job that nothing happens to, however slow the machine is.
+
+    Raises RuntimeError if it does not succeed: what is compared with it would say nothing.
+    """
+    job = wait_for_all(stack, [job_id], PATIENCE_SECONDS)[0]
+    if job.status != "succeeded":
+        raise RuntimeError(f"the undisturbed run {job_id} is {job.status} after {PATIENCE_SECONDS:.0f} s: {job.error}")
+    return model_sum(job)
 
 
 def model_sum(job: Job) -> str:

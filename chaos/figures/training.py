@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from app.client.models import Progress
-from chaos.figures.run import Result, Run, model_sum, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, model_sum, undisturbed, unfinished, wait_for_all
 from chaos.stack import Stack
 from registry import checkpoints
 
@@ -21,6 +21,7 @@ SMALL: dict[str, Any] = {
 }
 # Where the length of the training doesn't matter.
 BRIEF: dict[str, Any] = {**SMALL, "training": {**SMALL["training"], "max_epochs": 8}}
+MIDDLE: dict[str, Any] = {**SMALL, "training": {**SMALL["training"], "max_epochs": 30}}
 EXIT_SECONDS = 20.0
 
 
@@ -32,7 +33,7 @@ def killed_training(run: Run) -> Result:
         worker = stack.start_worker(light=False)
         dataset = stack.dataset()
         began = time.monotonic()
-        reference = model_sum(wait_for_all(stack, [train(stack, dataset, config)], 300)[0])
+        reference = undisturbed(stack, train(stack, dataset, config))
         lasts = time.monotonic() - began
         for _ in range(run.n):
             job_id = train(stack, dataset, config)
@@ -48,7 +49,7 @@ def killed_training(run: Run) -> Result:
                     if what == "everything" and stack.api is not None:
                         stack.api.kill()
                         stack.start_api()
-                    worker = stack.replace_worker(worker, light=False)
+                    worker = stack.replace_worker(worker)
             found = model_sum(wait_for_all(stack, [job_id], 60 + 6 * lasts)[0])
             good += found == reference
             if found != reference:
@@ -60,12 +61,15 @@ def killed_training(run: Run) -> Result:
 def sigterm(run: Run) -> Result:
     """Figure 9: SIGTERM in the middle of an epoch: gone in time, no batch lost, and the same bytes in the end."""
     good, slowest, caught, most_repeated = 0, 0.0, 0, 0
+    config = MIDDLE if run.is_short else SMALL
     with run.service(stop_seconds=14) as stack:
         worker = stack.start_worker(light=False)
         dataset = stack.dataset()
-        reference = model_sum(wait_for_all(stack, [train(stack, dataset)], 300)[0])
+        began = time.monotonic()
+        reference = undisturbed(stack, train(stack, dataset, config))
+        lasts = time.monotonic() - began
         for _ in range(run.n):
-            job_id = train(stack, dataset)
+            job_id = train(stack, dataset, config)
             seen = stack.wait(lambda job_id=job_id: _progress(stack, job_id), 600)  # type: ignore[misc]
             if seen is None:
                 run.violations.append(f"{job_id} was not caught in its training")
@@ -76,10 +80,10 @@ def sigterm(run: Run) -> Result:
             worker.signal(signal.SIGTERM)
             worker.process.wait(60)
             took = time.monotonic() - began
-            kept = _kept_steps(stack, job_id, seen)
+            kept = _kept_steps(stack, job_id, seen.total // int(config["training"]["max_epochs"]))
             was_at_it = bool(unfinished(stack, [job_id]))
-            worker = stack.replace_worker(worker, light=False)
-            same = model_sum(wait_for_all(stack, [job_id], 300)[0]) == reference
+            worker = stack.replace_worker(worker)
+            same = model_sum(wait_for_all(stack, [job_id], 60 + 6 * lasts)[0]) == reference
             # What it had told of before the signal; by the signal it may have been further.
             repeated = max(0, seen.done - kept) if was_at_it else 0
             caught += was_at_it
@@ -131,9 +135,8 @@ def _progress(stack: Stack, job_id: str) -> Progress | None:
     return progress if progress is not None and progress.unit == "steps" and progress.done else None
 
 
-def _kept_steps(stack: Stack, job_id: str, seen: Progress) -> int:
+def _kept_steps(stack: Stack, job_id: str, per_epoch: int) -> int:
     """How many batches the newest checkpoint holds."""
     with stack.database.read() as session:
         checkpoint = checkpoints.latest_checkpoint(session, job_id)
-    per_epoch = seen.total // int(SMALL["training"]["max_epochs"])
     return 0 if checkpoint is None else checkpoint.epoch * per_epoch + checkpoint.step

@@ -7,7 +7,17 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from chaos.figures.run import Result, Run, model_sum, other_bytes, percentiles, submit, unfinished, wait_for_all
+from chaos.figures.run import (
+    Result,
+    Run,
+    model_sum,
+    other_bytes,
+    percentiles,
+    submit,
+    undisturbed,
+    unfinished,
+    wait_for_all,
+)
 from chaos.parts import trainer
 from chaos.stack import CALM
 from registry import jobs as registry_jobs
@@ -104,7 +114,7 @@ def frozen_past_the_lease(run: Run) -> Result:
     with run.service(lease_seconds=2, heartbeat_seconds=0.4) as stack:
         calm = stack.start_worker(work_seconds=0.6)
         dataset = stack.dataset()
-        reference = {7: model_sum(wait_for_all(stack, [submit(stack, dataset, 7)], 60)[0])}
+        reference = undisturbed(stack, submit(stack, dataset, 7))
         calm.process.terminate()
         calm.close()
         stack.workers.clear()
@@ -122,7 +132,7 @@ def frozen_past_the_lease(run: Run) -> Result:
             frozen.signal(signal.SIGCONT)
             job = wait_for_all(stack, [job_id], 60)[0]
             time.sleep(0.5)  # for a stale write that might still come; the reader would see it
-            good += model_sum(job) == reference[7]
+            good += model_sum(job) == reference
             for worker in (frozen, other):
                 worker.signal(signal.SIGTERM)
                 worker.close()
