@@ -15,7 +15,7 @@ from reco_core.config.estimate.workload import Workload
 from reco_core.config.models import JobConfig, VariantName
 from reco_core.errors import FieldError, SizeBudgetImpossible
 
-DIMENSIONS = (64, 56, 48, 40, 32, 24, 16, 12, 8, 4)  # tried below `model.embedding_dim`, which comes first
+DIMENSIONS = (*range(64, 16, -4), 16, 12, 8, 4)  # tried below `model.embedding_dim`, which comes first
 _FOLLOWERS_FIRST = 16  # dimensions under which followers count for more
 _MARGIN = 0.01  # of an estimate, by which a file may turn out larger
 

@@ -98,9 +98,9 @@ def test_blocks_go_last():
 
 
 def test_heads_divide_the_dimensions():
-    heads = 5
-    config, budget = fitted(make(500_000, encoder={"type": "transformer", "heads": heads}), WORK)
-    assert config.model.embedding_dim == budget.embedding_dim == 40 - 40 % heads
+    config, budget = fitted(make(500_000, encoder={"type": "transformer", "heads": 5}), WORK)
+    assert config.model.embedding_dim == budget.embedding_dim == 20  # of 40 and 20
+    assert budget.variant == "dynamic_int8"
 
 
 def test_what_fits_nowhere_is_refused_with_what_it_takes():
