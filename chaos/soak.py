@@ -29,7 +29,17 @@ WAITING = 20  # jobs in the queue, so that the table doesn't hold all of them fr
 BOUNDS: dict[str, float] = {"worker_mb": 10.0, "api_mb": 15.0, "worker_files": 3.0, "api_files": 5.0, "threads": 3.0}
 """How much each may grow over a thousand jobs."""
 ENOUGH = 300  # of fewer jobs the slope says nothing
-COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2")
+CURVES = {
+    "worker_mb": "resident memory of the larger worker, MB",
+    "api_mb": "resident memory of the API, MB",
+    "worker_files": "open files of the larger worker",
+    "api_files": "open files of the API",
+    "threads": "threads of the larger worker",
+    "zombies": "zombies",
+    "attempts_kb": "disk of attempts at work, KB",
+    "disk_kb_per_job": "disk beside it for each job done, KB",
+}
+WIDTH, ROW, LEFT = 800, 80, 60
 
 
 @dataclass(frozen=True)
@@ -102,29 +112,33 @@ def slopes(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def plot(samples: Sequence[Sample], width: int = 900, height: int = 360) -> str:
-    """The curves as SVG, each against its own maximum, over the number of jobs done."""
-    names = [field.name for field in fields(Sample) if field.name not in ("seconds", "jobs", "zombies")]
+def plot(samples: Sequence[Sample]) -> str:
+    """The curves as SVG, one below the other, each from zero to its own maximum, over the number of jobs done."""
     most_jobs = max(1, samples[-1].jobs)
-    lines = []
-    for row, name in enumerate(names):
-        values = [float(getattr(sample, name)) for sample in samples]
-        top = max(values) or 1.0
-        points = " ".join(
-            f"{40 + sample.jobs / most_jobs * (width - 280):.1f},{height - 30 - value / top * (height - 60):.1f}"
-            for sample, value in zip(samples, values, strict=True)
-        )
-        colour = COLOURS[row % len(COLOURS)]
-        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>')
-        label = f"{name}: at most {max(values):.1f}"
-        lines.append(f'<text x="{width - 225}" y="{30 + 20 * row}" fill="{colour}">{label}</text>')
-    axis = f'<path d="M40 30V{height - 30}H{width - 240}" fill="none" stroke="#888"/>'
-    end = (
-        f'<text x="40" y="{height - 10}">0 jobs</text><text x="{width - 320}" y="{height - 10}">{most_jobs} jobs</text>'
-    )
+    panels = [_panel(row, *item, samples, most_jobs) for row, item in enumerate(CURVES.items())]
+    bottom = len(CURVES) * ROW + 30
+    end = f'<text x="{WIDTH}" y="{bottom}" text-anchor="end">{most_jobs} jobs</text>'
+    axis = f'<text x="{LEFT}" y="{bottom}">0</text>{end}'
     style = "font-family:sans-serif;font-size:12px;background:#fff"
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" style="{style}">'
-    return "".join([head, axis, end, *lines, "</svg>\n"])
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 20} {bottom + 15}" style="{style}">'
+    return "".join([head, *panels, axis, "</svg>\n"])
+
+
+def _panel(row: int, name: str, label: str, samples: Sequence[Sample], most_jobs: int) -> str:
+    values = [float(getattr(sample, name)) for sample in samples]
+    top, floor = 20 + row * ROW, (row + 1) * ROW
+    highest = max(values) or 1.0
+    points = " ".join(
+        f"{LEFT + sample.jobs / most_jobs * (WIDTH - LEFT):.1f},{floor - value / highest * (floor - top):.1f}"
+        for sample, value in zip(samples, values, strict=True)
+    )
+    return (
+        f'<path d="M{LEFT} {top}V{floor}H{WIDTH}" fill="none" stroke="#888"/>'
+        f'<polyline fill="none" stroke="#1f77b4" stroke-width="1.5" points="{points}"/>'
+        f'<text x="{LEFT - 6}" y="{top + 8}" text-anchor="end">{max(values):.0f}</text>'
+        f'<text x="{LEFT - 6}" y="{floor}" text-anchor="end">0</text>'
+        f'<text x="{LEFT}" y="{top - 5}">{label}, at the end {values[-1]:.0f}</text>'
+    )
 
 
 def _soak(kind: Kind, count: int, work_seconds: float) -> tuple[list[Sample], list[str], int]:

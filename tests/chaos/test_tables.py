@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -93,4 +94,5 @@ def test_the_soak_judges_the_second_half_by_its_slope() -> None:
     assert soak.verdict(leaking[:4], []) == [], "too few jobs to tell"
     picture = soak.plot(leaking)
     assert picture.startswith("<svg")
-    assert "worker_mb: at most 150.0" in picture
+    assert "resident memory of the larger worker, MB, at the end 150" in picture
+    assert picture.count("<polyline") == len(soak.CURVES) == len(dataclasses.fields(soak.Sample)) - 2
