@@ -113,7 +113,7 @@ def fire(run: Run) -> Result:
         stack.start_api(**fire.clock)
         fire.start()
         dataset = stack.dataset()
-        calm = [_post(stack, dataset, seed, f"calm-{seed}") for seed in range(SEEDS)]
+        calm = [_post(stack, dataset, seed, f"calm-{seed}") for seed in range(min(SEEDS, run.n))]
         reference = [undisturbed(stack, job_id) for job_id in calm]
         # SQLite's leases go by the clock of the machine, which all its processes share.
         fire.start(**({points.CLOCK_SECONDS: str(HOUR)} if stack.postgres is not None else {}))
