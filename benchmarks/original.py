@@ -104,7 +104,7 @@ def document(encoder: str, passes: int) -> dict[str, Any]:
         "examples": {"max_history_length": 10, "min_timeline_length": 3, "train_data_fraction": 0.9},
         "model": {"embedding_dim": DIMENSIONS, "hidden_layers": [], "item_attribute": None},
         "training": {"max_epochs": passes, "patience": passes},
-        "evaluation": {"protocol": "reference"},
+        "evaluation": {"protocol": "reference", "baselines": []},
     }
 
 
