@@ -19,9 +19,11 @@ CHECKS: dict[str, list[str]] = {
     "mypy": ["mypy"],
     "import contracts": ["lint-imports", "--no-cache"],
 }
-# Two processes, since many tests wait for others; tests/conftest.py says which tests stay together.
+# Two processes, since many tests wait for others; tests/scheduling.py says which tests stay together, and goes by what
+# each has taken: `python tests/scheduling.py .pytest_cache/times.xml` puts the last run's times into its table.
 PARALLEL = ["-n", "2", "--dist", "loadgroup"]
-TESTS = ["pytest", *PARALLEL, "--durations=15"]
+TIMES = ["--junitxml=.pytest_cache/times.xml", "-o", "junit_family=xunit1"]
+TESTS = ["pytest", *PARALLEL, *TIMES, "--durations=15"]
 # Apart, since it doubles the time of tests that run Python rather than wait.
 COVERAGE = ["--cov", "--cov-report=term:skip-covered"]
 RUNS = {"--tests": {"pytest": TESTS}, "--coverage": {"pytest": [*TESTS, *COVERAGE]}}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from reco_core.config import JobConfig, load
 from reco_core.datasets.types import Interactions, ItemTable, LoadReport
@@ -23,6 +24,11 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
 )
+
+
+# How long an example takes depends on what else the machine does, and says nothing of what is tested.
+settings.register_profile("any machine", settings.default, deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ pytest-xdist has `--dist loadgroup` for this, by a mark on the tests; with pytes
 since the plugin (3.8) writes the group into an attribute that pytest no longer reads. So the groups go by path.
 
 The longest come first, so that all processes end at about the same time. How long each file takes stands in
-seconds.json; measured again, it is written by
+seconds.json; after `make test`, the times of that run are put there by
 
-    pytest --junitxml times.xml -o junit_family=xunit1 && python tests/scheduling.py times.xml
+    python tests/scheduling.py .pytest_cache/times.xml
 """
 
 from __future__ import annotations

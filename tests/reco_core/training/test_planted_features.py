@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -53,23 +54,35 @@ def of_hours() -> Interactions:
     return log_of(users, items, row_features=pl.DataFrame({"hour": hour, "mood": mood}))
 
 
-@pytest.fixture
-def recall(tensorflow_runtime, make_config, tmp_path) -> Any:
-    """`recall(log, features, **sections)`: Recall@10 on test after a short training, with its example set and model."""
+@pytest.fixture(scope="module")
+def recall(tensorflow_runtime, make_config, tmp_path_factory) -> Any:
+    """`recall(log, features, **sections)`: Recall@10 on test after a short training, with its example set and model.
+
+    What was measured once isn't trained again; tests must not change the model.
+    """
     from reco_core import model, training
 
-    def measure(log: Interactions, features: dict[str, Any], encoder: str = "bow", **sections: Any) -> Any:
+    done: dict[str, Any] = {}
+
+    def measured(log: Interactions, features: dict[str, Any], encoder: str = "bow", **sections: Any) -> Any:
+        key = json.dumps([id(log), features, encoder, sections], sort_keys=True)
+        if key not in done:
+            done[key] = measure(log, features, encoder, **sections)
+        return done[key]
+
+    def measure(log: Interactions, features: dict[str, Any], encoder: str, **sections: Any) -> Any:
         sections = {"examples": {"max_history_length": 3}, "training": TRAINING, **sections}
         config = make_config(encoder, features=features, repeats=True, **sections)
         example_set: ExampleSet = generate(config, log)
         config = config.model_copy(update={"features": example_set.features})
         built = model.build(config, example_set.vocabulary, example_set.timelines.features)
-        training.train(config, built, example_set, checkpoints=tmp_path, identity="planted")
+        folder = tmp_path_factory.mktemp("planted")
+        training.train(config, built, example_set, checkpoints=folder, identity="planted")
         scorer = training.model_scorer(built)
         found = evaluate(scorer, example_set, "test", repeats=True, bootstrap_samples=0, lists=False)
         return found["recall@10"], example_set, built
 
-    return measure
+    return measured
 
 
 def test_what_users_are_decides_what_they_like(recall, of_teams):
