@@ -40,8 +40,9 @@ def disk_full(run: Run) -> Result:
         lasts = time.monotonic() - began
         needs = used.most - used.first
         for number in range(run.n):
-            # Evenly over all that a job writes, with some luck within each part.
-            free = int(needs * (number + run.random.random()) / run.n)
+            # Over all that a job writes, with some luck, and more often little than much: a later one needs less, since
+            # it uses again what SQLite's log has taken of the disk.
+            free = int(needs * ((number + run.random.random()) / run.n) ** 2)
             queue = partial(train, stack, dataset, BRIEF, number + 1)
             how, job = _starved(run, stack, disk, free, queue, lasts)
             ended[how] += 1
