@@ -34,7 +34,12 @@ def test_from_training_to_another_export_to_another_evaluation(make_planted: Any
     log = write_planted_csv(tmp_path / "log", make_planted(41, users=90, items=30))
     later = write_planted_csv(tmp_path / "later", make_planted(42, users=60, items=34))
     config = tmp_path / "config.json"
-    config.write_text(tiny_config(training={"max_epochs": 2}).model_dump_json())
+    quick = tiny_config(
+        training={"max_epochs": 2},
+        evaluation={"baselines": ["popular"]},
+        export={"variants": ["float32", "float16"]},
+    )
+    config.write_text(quick.model_dump_json())
     trained = ran(
         *("train", "--data", log, "--out", tmp_path / "bundle", "--config", config),
         *("--set", "training.keep_checkpoints=1", "--set", "evaluation.protocol=reference"),

@@ -72,20 +72,25 @@ def test_a_run_writes_them_beside_its_checkpoints(reference_log, tmp_path):
         "examples": {"tfrecord": {"max_genre_length": 32}},
         "model": {"embedding_dim": 4},
         "training": {"max_epochs": 1},
+        "evaluation": {"bootstrap_samples": 100, "baselines": ["popular"]},
+        "export": {"variants": ["float32"], "default_variant": "float32"},
     }
     (tmp_path / "config.json").write_text(json.dumps(document))
-    for name in ("a", "b"):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "reco_core", "run", "--data", reference_log),
-                *("--config", tmp_path / "config.json", "--out", tmp_path / name, "--work", tmp_path / "work"),
-            ],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
     found = tmp_path / "work" / "examples"
+    found.mkdir(parents=True)
+    (found / "summary.json").write_text("of an earlier run")
+    (found / "train-00000.tfrecord").write_text("of an earlier run")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "reco_core", "run", "--data", reference_log),
+            *("--config", tmp_path / "config.json", "--out", tmp_path / "bundle", "--work", tmp_path / "work"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (found / "train-00000.tfrecord").exists()
     assert json.loads((found / "summary.json").read_text())["examples"] == {"train": 527, "test": 59}
     vocabulary = (reference_log / "app" / "movie_vocab.json").read_bytes()
     assert (found / "movie_vocab.json").read_bytes() == vocabulary

@@ -11,7 +11,7 @@ import pytest
 from reco_core.export import GOLDEN_TOLERANCE, golden_cases, reproduces
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made(trained, exported):
     _, example_set, _ = trained("bow")
     path = exported("bow").variants["float32"].path
