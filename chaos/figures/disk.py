@@ -56,12 +56,18 @@ def disk_full(run: Run) -> Result:
 
 
 def _starved(run: Run, stack: Stack, disk: Path, free: int, queue: Callable[[], str], lasts: float) -> tuple[str, Job]:
-    """A job that begins with `free` bytes on the disk and ends with enough: what it did without them, and its end."""
+    """A job that is left `free` bytes of the disk, from the start or some moment on: what it did, and its end.
+
+    It ends with enough.
+    """
+    job_id = ""
+    if run.random.random() < 0.5:
+        job_id = queue()
+        time.sleep(run.random.uniform(0, lasts))
     with _ballast(disk, free):
         try:
-            job_id = queue()
+            job_id = job_id or queue()
         except (ApiError, Unreachable) as error:
-            job_id = ""
             if getattr(error, "code", TYPED) != TYPED:
                 run.violations.append(f"{free} bytes free: the API said {error}")
         else:

@@ -35,11 +35,14 @@ def killed_training(run: Run) -> Result:
         began = time.monotonic()
         reference = undisturbed(stack, train(stack, dataset, config))
         lasts = time.monotonic() - began
-        for _ in range(run.n):
+        for _ in range(4 * run.n):
+            if sum(killed.values()) == run.n:
+                break
             job_id = train(stack, dataset, config)
             time.sleep(run.random.uniform(0, lasts))
             what = run.random.choice(sorted(killed))
-            if unfinished(stack, [job_id]):
+            # One that was faster than the first counts for nothing.
+            if is_hit := bool(unfinished(stack, [job_id])):
                 killed[what] += 1
                 if what == "trainer":
                     for trainer in worker.trainers():
@@ -51,9 +54,10 @@ def killed_training(run: Run) -> Result:
                         stack.start_api()
                     worker = stack.replace_worker(worker)
             found = model_sum(wait_for_all(stack, [job_id], 60 + 6 * lasts)[0])
-            good += found == reference
             if found != reference:
                 run.violations.append(f"{job_id} ended as {found[:200]}, undisturbed as {reference}")
+            elif is_hit:
+                good += 1
     told = ", ".join(f"{what} {count}" for what, count in killed.items())
     return Result(run.n, good, f"same bytes; killed: {told}")
 
