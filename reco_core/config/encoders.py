@@ -48,6 +48,13 @@ class Transformer(Section):
     feed_forward_ratio: int = Field(
         1, ge=1, le=4, description="Width of the feed-forward network as a multiple of embedding_dim."
     )
+    smoothing: float = Field(
+        0.7,
+        ge=0,
+        lt=1,
+        description="Share of each block's mixing that goes by age alone: a learned average of the history, and apart "
+        "from it what the newest item has beside that average. The rest is attention. 0: attention only.",
+    )
 
 
 EncoderConfig = Annotated[Bow | Cnn | Rnn | Gru | Transformer, Field(discriminator="type")]

@@ -33,8 +33,9 @@ _DENSE: Mapping[VariantName, int] = {"float32": 800, "float16": 1_300, "dynamic_
 _CONVOLUTION: Mapping[VariantName, int] = {"float32": 3_750, "float16": 4_750, "dynamic_int8": 1_500}
 _FURTHER_CONVOLUTION = 2_850
 _UNROLLED_STEP: Mapping[VariantName, int] = {"float32": 8_050, "float16": 8_150, "dynamic_int8": 5_200}
-_ATTENTION: Mapping[VariantName, int] = {"float32": 12_000, "float16": 13_000, "dynamic_int8": 8_600}
-_BLOCK: Mapping[VariantName, int] = {"float32": 20_700, "float16": 23_400, "dynamic_int8": 16_300}  # of a transformer
+_ATTENTION: Mapping[VariantName, int] = {"float32": 9_800, "float16": 10_500, "dynamic_int8": 7_900}
+_BLOCK: Mapping[VariantName, int] = {"float32": 24_200, "float16": 27_100, "dynamic_int8": 19_700}  # of a transformer
+_SMOOTHING: Mapping[VariantName, int] = {"float32": 5_300, "float16": 5_800, "dynamic_int8": 3_900}  # of each block
 _LOOP: Mapping[VariantName, int] = {"float32": 27_500, "float16": 29_500, "dynamic_int8": 19_700}
 _METADATA = 2_250  # texts, a reference to each tensor's buffer, the directory of the zip
 _METADATA_STEP = 230  # references to the tensors of an unrolled step
@@ -85,12 +86,16 @@ def _graph(name: VariantName, config: JobConfig) -> int:
     if isinstance(encoder, Cnn):
         return size + _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(encoder.num_filter_ratios) - 1)
     if isinstance(encoder, Transformer):
-        return size + _ATTENTION[name] + _BLOCK[name] * encoder.blocks
+        return size + _ATTENTION[name] + _blocks(name, encoder)
     if isinstance(encoder, Rnn | Gru) and length <= MOST_UNROLLED_STEPS:
         return size + _UNROLLED_STEP[name] * length
     if isinstance(encoder, Rnn | Gru):
         return size + _LOOP[name] + (4 if name == "float32" else 2) * length * encoder.num_units
     return size
+
+
+def _blocks(name: VariantName, encoder: Transformer) -> int:
+    return encoder.blocks * (_BLOCK[name] + (_SMOOTHING[name] if encoder.smoothing else 0))
 
 
 def _groups(name: VariantName, config: JobConfig) -> int:
@@ -104,7 +109,7 @@ def _groups(name: VariantName, config: JobConfig) -> int:
         if isinstance(group.encoder, Cnn):
             size += _CONVOLUTION[name] + _FURTHER_CONVOLUTION * (len(group.encoder.num_filter_ratios) - 1)
         elif isinstance(group.encoder, Transformer):
-            size += _ATTENTION[name] + _BLOCK[name] * group.encoder.blocks
+            size += _ATTENTION[name] + _blocks(name, group.encoder)
         elif isinstance(group.encoder, Rnn | Gru):
             size += _UNROLLED_STEP[name] * length if length <= MOST_UNROLLED_STEPS else _LOOP[name]
         else:

@@ -119,6 +119,8 @@ def _attention(encoder: Transformer, width: int, dim: int, length: int) -> Itera
         yield Matrix(width - dim, inner, 0)
     for _ in range(encoder.blocks):
         yield Matrix(inner, inner, inner + encoder.heads * length)  # queries; a gain, the numbers for recency
+        if encoder.smoothing:
+            yield Matrix(0, 0, inner + encoder.heads * length)
         yield from (Matrix(inner, inner, 0),) * 3
         wide = encoder.feed_forward_ratio * inner
         yield Matrix(inner, wide, wide + inner)

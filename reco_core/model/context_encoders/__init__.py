@@ -26,5 +26,7 @@ def build(config: EncoderConfig, embedding_dim: int, name: str = "context_encode
         filters = tuple(ratio * embedding_dim for ratio in config.num_filter_ratios)
         return CnnEncoder(filters, config.kernel_size, name=name)
     if isinstance(config, Transformer):
-        return TransformerEncoder(embedding_dim, config.blocks, config.heads, config.feed_forward_ratio, name=name)
+        return TransformerEncoder(
+            embedding_dim, config.blocks, config.heads, config.feed_forward_ratio, config.smoothing, name=name
+        )
     return (GruEncoder if isinstance(config, Gru) else RnnEncoder)(config.num_units, name=name)

@@ -132,6 +132,28 @@ class TestTransformer(Contract):
     width = DIM
 
 
+    def test_what_goes_by_age_is_a_mean_of_the_history(self, layer, embedded):
+        block = layer.block_0
+        random = np.random.default_rng(4)
+        block.smoothing_bias.assign(random.normal(size=block.smoothing_bias.shape))
+        columns = np.arange(LENGTH)
+        seen = np.tile(columns[None, :] <= columns[:, None], (BATCH, 1, 1))
+        numbers = block.by_age(columns, LENGTH)[block.heads :]
+        found = np.asarray(block._averaged(embedded.astype(np.float32), seen, numbers))
+        by_age, part = np.asarray(block.smoothing_bias), DIM // block.heads
+        for column in range(LENGTH):
+            for head in range(block.heads):
+                weights = np.exp(by_age[head, column::-1] if column else by_age[head, :1])
+                mine = embedded[:, : column + 1, head * part : (head + 1) * part]
+                expected = np.einsum("l,bld->bd", weights / weights.sum(), mine)
+                assert np.allclose(found[:, column, head * part : (head + 1) * part], expected, atol=1e-5)
+
+
+class TestTransformerWithoutSmoothing(Contract):
+    config = Transformer(blocks=2, heads=2, smoothing=0)
+    width = DIM
+
+
 class TestTransformerOfOneBlock(Contract):
     config = Transformer(blocks=1, heads=3, feed_forward_ratio=2)
     width = 6  # the least multiple of the heads that holds the embeddings
