@@ -131,7 +131,6 @@ class TestTransformer(Contract):
     config = Transformer(blocks=2, heads=2)
     width = DIM
 
-
     def test_what_goes_by_age_is_a_mean_of_the_history(self, layer, embedded):
         block = layer.block_0
         random = np.random.default_rng(4)
