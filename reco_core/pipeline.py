@@ -227,7 +227,8 @@ def _deliver(
             if added is not None:
                 assessed = replace(assessed, report={**assessed.report, "added_items": dict(added)})
             if budget is not None:
-                assessed = replace(assessed, report={**assessed.report, "budget": dict(budget)})
+                # in the order in which weights give it back, so that an export again writes the same bytes
+                assessed = replace(assessed, report={**assessed.report, "budget": dict(sorted(budget.items()))})
             measured.files(files)
 
         assets = None
