@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -28,6 +29,14 @@ def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[s
         check=False,
         **options,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> None:
+    """TensorFlow's converter collects garbage for each file: what is there by now needs no looking at."""
+    if "tensorflow" in sys.modules:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,7 @@ def test_a_budget_chooses_dimensions_and_a_variant_that_fit(tensorflow_runtime, 
     log = make_planted(2, users=80, items=300)
     config = make_config(
         training={"max_epochs": 1},
+        evaluation={"baselines": ["popular"]},
         model={"embedding_dim": 64, "item_attribute": None},
         export={"max_bytes": 40_000, "default_variant": "float32"},
     )
@@ -133,7 +134,11 @@ def test_a_budget_chooses_dimensions_and_a_variant_that_fit(tensorflow_runtime, 
     again = pipeline.export_again(weights, log, tmp_path / "again", work=tmp_path)
     assert again.document == manifest.document
     roomy = pipeline.export_again(
-        weights, log, tmp_path / "roomy", work=tmp_path, changes={"export": {"max_bytes": 90_000}}
+        weights,
+        log,
+        tmp_path / "roomy",
+        work=tmp_path,
+        changes={"export": {"max_bytes": 90_000, "variants": ["float32"], "default_variant": "float32"}},
     ).document["budget"]
     assert (roomy["embedding_dim"], roomy["embedding_dim_asked"]) == (budget["embedding_dim"], 64)
     assert (roomy["max_bytes"], roomy["dimensions_fixed"]) == (90_000, True)
