@@ -57,7 +57,13 @@ def bundle(reco_core, make_planted, make_config, tmp_path_factory) -> Path:
     (folder / "data" / "interactions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     config = make_config(
         training={"max_epochs": 3},
-        export={"history_length": LENGTH, "top_k": TOP, "exclude_ids": EXCLUDED},
+        evaluation={"baselines": ["popular"]},
+        export={
+            "history_length": LENGTH,
+            "top_k": TOP,
+            "exclude_ids": EXCLUDED,
+            "variants": ["float32", "float16"],
+        },
         examples={"max_history_length": TRAINED_LENGTH},
     )
     (folder / "config.json").write_text(config.model_dump_json())
