@@ -46,13 +46,14 @@ def _explore(databases: world.Databases, walks: int, steps: int, seed: int) -> i
     checked = seeded(seed)(machine.machine_on(databases, explored))
     try:
         run_state_machine_as_test(checked, settings=machine.effort(walks, steps, seed))
-        status = 0
+        status, verdict = 0, "no violation"
     except AssertionError:
         sys.excepthook(*sys.exc_info())
-        status = 1
+        status, verdict = 1, "VIOLATED"
+    except KeyboardInterrupt:  # what it has seen until then counts, unless it was at work on a shorter walk
+        status, verdict = 1, "broken off"
     finally:
         databases.close()
-    verdict = "VIOLATED" if status else "no violation"
     print(f"{databases.dialect}, seed {seed}: {explored}; {verdict}, {time.monotonic() - began:.0f} s", flush=True)
     print("  " + ", ".join(f"{rule} {count}" for rule, count in sorted(explored.rules.items())), flush=True)
     return status
