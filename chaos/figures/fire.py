@@ -118,16 +118,17 @@ def fire(run: Run) -> Result:
         # SQLite's leases go by the clock of the machine, which all its processes share.
         fire.start(**({points.CLOCK_SECONDS: str(HOUR)} if stack.postgres is not None else {}))
         ids: list[str] = []
-        to_cancel: set[str] = set()
+        to_cancel: list[str] = []
         next_fault = time.monotonic()
         deadline = time.monotonic() + 120 + 4 * run.n
         while (len(ids) < run.n or unfinished_or_busy(stack, ids)) and time.monotonic() < deadline:
             if len(ids) < run.n:
                 ids.append(_post(stack, dataset, len(ids) % SEEDS, f"fire-{len(ids)}"))
                 if run.random.random() < 0.25:
-                    to_cancel.add(ids[-1])
-            elif to_cancel:
-                _cancel(stack, to_cancel.pop())
+                    to_cancel.append(ids[-1])
+            # Also while others are still to come, or those that wait for it are done before.
+            if to_cancel and (len(ids) == run.n or run.random.random() < 0.3):
+                _cancel(stack, to_cancel.pop(0))
             if time.monotonic() >= next_fault:
                 fire.strike()
                 next_fault = time.monotonic() + run.random.uniform(*SECONDS_BETWEEN)
