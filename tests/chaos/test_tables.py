@@ -92,6 +92,11 @@ def test_the_soak_judges_the_second_half_by_its_slope() -> None:
     assert soak.verdict(settling, []) == []
     assert soak.verdict(leaking, ["left: a"]) == ["left: a", "worker_mb grows by 50.0, bound 10"]
     assert soak.verdict(leaking[:4], []) == [], "too few jobs to tell"
+    late = [replace(sample(jobs, 100), threads=10 + (jobs >= 600)) for jobs in range(0, 701, 50)]
+    assert soak.slopes(late)["threads"] > soak.BOUNDS["threads"]
+    assert soak.verdict(late, []) == [], "one thread that starts late"
+    more = [replace(sample(jobs, 100), threads=10 + jobs // 100) for jobs in range(0, 701, 50)]
+    assert soak.verdict(more, []) == ["threads grows by 10.5, bound 3"]
     picture = soak.plot(leaking)
     assert picture.startswith("<svg")
     assert "resident memory of the larger worker, MB, at the end 150" in picture
