@@ -54,8 +54,9 @@ compose-check: $(STAMP) ## Test docker-compose.yml and Dockerfile, without Docke
 docs: $(STAMP) ## Write the generated tables in docs/ anew
 	@$(BIN)/python scripts/docs.py
 
-bench: $(STAMP) ## Presets side by side; the API's footprint, downloads beside nginx, reads during training (ARGS="--data PATH")
+bench: $(STAMP) ## Presets side by side; steps of training; the API's footprint, downloads beside nginx, reads during training (ARGS="--data PATH")
 	@$(BIN)/python benchmarks/encoders.py $(ARGS)
+	@$(BIN)/python benchmarks/training.py
 	@$(BIN)/python benchmarks/api_footprint.py
 	@$(BIN)/python benchmarks/downloads.py
 	@$(BIN)/python benchmarks/status_reads.py
