@@ -1,6 +1,6 @@
 """Rows of the item table for items that training knew nothing of, made of what it learned of their attributes.
 
-Docs/decisions/0015 has the figures behind the choice.
+Decision 15 (docs/decisions) has the figures behind the choice.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ class _Block(keras.layers.Layer):
 
     def _fading(self) -> Any:
         """What `smoothing_bias` begins with: means over about 20 items, 3 items and, for further heads, in between."""
-        slopes = np.geomspace(_SLOWEST, _FASTEST, self.heads) if self.heads > 1 else np.array([_SLOWEST])
+        slopes = np.geomspace(_SLOWEST, _FASTEST, self.heads)  # a single head has the slowest
         return -slopes[:, None] * np.arange(self.recency_bias.shape[1])[None, :]
 
     def _each_width(self) -> int:
