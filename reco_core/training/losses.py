@@ -40,13 +40,20 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
         ones = tf.ones_like(contexts[:, :1])
         contexts = tf.concat([contexts, ones], axis=1)
         rows = tf.concat([rows, biases[:, None], tf.ones_like(rows[:, :1])], axis=1)
-        value, of_contexts, of_rows = tf.constant(0.0), [], tf.zeros_like(rows[:, :-1])
+        value, of_contexts = tf.constant(0.0), []
+        turned = tf.zeros([contexts.shape[1], items])
         for begin in range(0, batch, step):
             part = slice(begin, begin + step)
             found = _chunk(contexts[part], rows, labels[part] - 1, shares[part][:, None], label_smoothing)
             value += found[0]
             of_contexts.append(found[1][:, :-1])
-            of_rows += found[2]
+            turned += found[2]
+        # turned by a product, which is faster than a transposition
+        of_rows = tf.matmul(turned, tf.eye(turned.shape[0]), transpose_a=True)
+        on_label = contexts * ((1.0 - label_smoothing) * shares[:, None])
+        of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None] - 1, on_label)
+        if label_smoothing:
+            of_rows -= label_smoothing / items * tf.reduce_sum(contexts * shares[:, None], axis=0, keepdims=True)
         gradients = (tf.concat(of_contexts, axis=0), of_rows[:, :-1], of_rows[:, -1])
         return value, lambda upstream: tuple(upstream * gradient for gradient in gradients)
 
@@ -54,7 +61,9 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
 
 
 def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float) -> tuple[Any, Any, Any]:
-    """Loss of some examples, each counting with its share, and the gradients of contexts and rows.
+    """Loss of some examples, each counting with its share; the gradient of contexts; and, turned, of rows.
+
+    That of rows lacks what the target has of it.
 
     Args:
         contexts: float32 [batch, dim].
@@ -72,16 +81,13 @@ def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float)
     # probability of item v = powers[v] / total; each score's gradient is that, less what the target has
     scale, on_label = shares / total, (1.0 - smoothing) * shares
     of_contexts = sums[:, :dim] * scale - label_rows * on_label
-    # a product with the scores lying as they are is faster, and so is turning the small result by one more product
+    # a product that reads the scores as they lie is faster than one whose result lies as the rows do
     turned = tf.matmul(contexts * scale, powers, transpose_a=True)
-    of_rows = tf.matmul(turned, tf.eye(dim), transpose_a=True)
-    of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None], contexts * on_label)
     if smoothing:
         mean_row = tf.reduce_mean(rows[:, :dim], axis=0, keepdims=True)
         losses -= smoothing * tf.reduce_sum(contexts * mean_row, axis=1, keepdims=True)
         of_contexts -= smoothing * shares * mean_row
-        of_rows -= smoothing / rows.shape[0] * tf.reduce_sum(contexts * shares, axis=0, keepdims=True)
-    return tf.reduce_sum(losses * shares), of_contexts, of_rows
+    return tf.reduce_sum(losses * shares), of_contexts, turned
 
 
 def sampled_softmax(
