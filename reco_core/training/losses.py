@@ -15,7 +15,15 @@ _CHUNK_SCORES = 6_200_000  # at once: 25 MB, which a shared cache holds
 _CHUNK_SAMPLED = 1_000_000  # 4 MB, which the cores' own caches hold; parts cost nothing, since there are few negatives
 
 
-def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: Any, label_smoothing: float = 0.0) -> Any:
+def full_softmax(
+    contexts: Any,
+    rows: Any,
+    biases: Any,
+    labels: Any,
+    weights: Any,
+    label_smoothing: float = 0.0,
+    total: Any = None,
+) -> Any:
     """Weighted mean cross-entropy over the whole vocabulary.
 
     With smoothing e over V items the target is 1 - e on the label plus e / V on every item (Szegedy et al. 2016):
@@ -27,6 +35,7 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
         biases: float32 [items], added to the dot products.
         labels: int32 [batch], indices from 1.
         weights: float32 [batch].
+        total: what the weights of the mean add up to, where these examples are a share of it; None: they are all.
     """
     # scores [0 log(3)], label 1 -> log(1 + 3) - 0 = 1.386
     batch, items = contexts.shape[0], rows.shape[0]
@@ -34,7 +43,7 @@ def full_softmax(contexts: Any, rows: Any, biases: Any, labels: Any, weights: An
 
     @tf.custom_gradient
     def loss(contexts: Any, rows: Any, biases: Any) -> Any:
-        shares = weights / tf.maximum(tf.reduce_sum(weights), 1e-9)
+        shares = _shares(weights, total)
         # the bias as one more dimension: it then costs no pass over the scores of its own, nor does its gradient;
         # and one of ones, which adds up an example's exponentials
         ones = tf.ones_like(contexts[:, :1])
@@ -99,6 +108,7 @@ def sampled_softmax(
     is_label: Any,
     log_expected: Any,
     weights: Any,
+    total: Any = None,
 ) -> Any:
     """Weighted mean cross-entropy over the label and negatives that all examples share.
 
@@ -116,6 +126,7 @@ def sampled_softmax(
         is_label: bool [batch, negatives], whether the negative is the example's own label, and so no negative of it.
         log_expected: float32, or float32 [negatives]: logarithm of how often each is drawn on average.
         weights: float32 [batch].
+        total: as in `full_softmax`.
     """
     # label score 0, two negatives with score log(3) out of four other items -> log(1 + 2 * 3 * 4 / 2) - 0 = 2.565
 
@@ -124,7 +135,7 @@ def sampled_softmax(
 
     @tf.custom_gradient
     def loss(contexts: Any, label_rows: Any, label_biases: Any, negative_rows: Any, negative_biases: Any) -> Any:
-        shares = (weights / tf.maximum(tf.reduce_sum(weights), 1e-9))[:, None]
+        shares = _shares(weights, total)[:, None]
         ones = tf.ones_like(contexts[:, :1])
         contexts = tf.concat([contexts, ones], axis=1)
         label_rows = tf.concat([label_rows, label_biases[:, None]], axis=1)
@@ -170,6 +181,11 @@ def _sampled_chunk(
     value = tf.reduce_sum((tf.math.log(total) + highest - own) * shares)
     turned = tf.matmul(contexts * scale, powers, transpose_a=True)
     return value, sums[:, :dim] * scale - label_rows * on_label, -contexts * on_label, turned
+
+
+def _shares(weights: Any, total: Any) -> Any:
+    """What each example counts for in the mean."""
+    return weights / tf.maximum(tf.reduce_sum(weights) if total is None else total, 1e-9)
 
 
 def _apart(rows_and_biases: Any) -> tuple[Any, Any]:

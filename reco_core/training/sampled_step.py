@@ -8,7 +8,7 @@ came from.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -18,9 +18,19 @@ from reco_core.training.batches import Batch, TrainingExamples
 from reco_core.training.losses import sampled_softmax
 from reco_core.training.row_updates import Rows
 from reco_core.training.sequences import SequenceExamples
+from reco_core.training.shares import added, filled_up, shares_for, standing_for, values_of
 from reco_core.training.updates import Updates
 
 _NEGATIVES_SEED = 0x5EED  # apart from dropout's
+
+
+class Small(NamedTuple):
+    """The small table of a step, and the places in it of what the step looks at."""
+
+    rows: Any  # int32 [capacity], the rows of the item table that it holds
+    history: Any  # int32 [examples * length], or of sequences [examples]
+    labels: Any  # int32 [examples]
+    negatives: Any  # int32 [negatives]
 
 
 class SampledStep:
@@ -37,12 +47,21 @@ class SampledStep:
         self._items = model.label_encoder.items
         self._negatives = config.training.negatives
         self._log_expected = math.log(self._negatives / self._items)
-        read = data.batch_size * (1 if isinstance(data, SequenceExamples) else model.history_length)
-        self._capacity = min(self._items, read + data.batch_size + self._negatives)
-        self._compiled = tf.function(self._learn, jit_compile=True)
+        rows = data.order_shape[0]
+        self._shares = shares_for(data.batch_size, rows)
+        examples = data.batch_size // rows * (rows + -rows % self._shares)
+        read = examples * (1 if isinstance(data, SequenceExamples) else model.history_length)
+        self._capacity = min(self._items, read + examples + self._negatives)
+        if self._shares == 1:
+            self._whole = tf.function(self._in_one_piece, jit_compile=True)
+        else:
+            self._before = tf.function(self._brought_up, jit_compile=True)
+            self._one_share = tf.function(self._gradients, jit_compile=True)
+            self._last = tf.function(self._updated, jit_compile=True)
 
     def __call__(self, order: Any, number: Any) -> Any:
         """One step; see `CompiledSteps`."""
+        order = filled_up(order, self._shares)
         batch = self._data.gather(order)
         negatives = tf.random.stateless_uniform(
             [self._negatives],
@@ -61,52 +80,67 @@ class SampledStep:
         sizes = [*(one.shape[0] for one in flat), self._negatives]
         history, labels, drawn = tf.split(places, sizes)
         tables, done = self._row_updates.take(filled)
-        loss, updated = self._compiled(order, filled, tables, done, history, labels, drawn, number)
+        total = tf.reduce_sum(batch.weights)
+        small = Small(filled, history, labels, drawn)
+        if self._shares == 1:
+            loss, updated = self._whole(order, small, tables, done, number, total)
+        else:
+            tables = self._before(tables, done, number)
+            loss, updated = self._last(self._side_by_side(order, small, tables, number, total), tables)
         self._row_updates.put(rows, updated, number)
         return loss
 
-    def _learn(
-        self,
-        order: Any,
-        taken: Any,
-        tables: list[Rows],
-        done: Any,
-        history: Any,
-        labels: Any,
-        negatives: Any,
-        number: Any,
+    def _in_one_piece(
+        self, order: Any, small: Small, tables: list[Rows], done: Any, number: Any, total: Any
     ) -> tuple[Any, list[Rows]]:
-        """The compiled part: places are those in the small table.
-
-        Args:
-            taken: int32 [capacity], the rows of the item table that the small one holds.
-            done: int32 [capacity], how many steps they have been brought through.
-        """
-        seed = (tf.constant(self._seed), number)
-        encoder, dense = self._model.label_encoder, self._updates.dense
-        batch = self._data.gather(order)  # again: what needs no rows is made where it is used
-        tables = self._row_updates.brought_up(tables, done, number)
+        tables = self._brought_up(tables, done, number)
         values = [table.values for table in tables]
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            rows = encoder.rows_of(taken, values[0], self._model.id_drop_seed(seed))
+        found = self._gradients(order, small, values, values_of(self._updates.dense), number, total)
+        return self._updated(found, tables)
+
+    def _side_by_side(self, order: Any, small: Small, tables: list[Rows], number: Any, total: Any) -> list[Any]:
+        values, dense = [table.values for table in tables], values_of(self._updates.dense)
+        parts = zip(*(tf.split(whole, self._shares) for whole in (order, small.history, small.labels)), strict=True)
+        calls = [
+            (part, small._replace(history=history, labels=labels), values, dense, number * self._shares + i, total)
+            for i, (part, history, labels) in enumerate(parts)
+        ]
+        return added(self._one_share, calls)
+
+    def _brought_up(self, tables: list[Rows], done: Any, number: Any) -> list[Rows]:
+        return self._row_updates.brought_up(tables, done, number)
+
+    def _gradients(
+        self, order: Any, small: Small, values: list[Any], dense: list[Any], number: Any, total: Any
+    ) -> list[Any]:
+        """Of a share's part of the loss, by the dense weights and by the small table; the loss is the first."""
+        seed = (tf.constant(self._seed), number)
+        encoder = self._model.label_encoder
+        batch = self._data.gather(order)  # again: what needs no rows is made where it is used
+        with tf.GradientTape() as tape, standing_for(self._updates.dense, dense):
+            tape.watch([*dense, *values])
+            rows = encoder.rows_of(small.rows, values[0], self._model.id_drop_seed(seed))
             biases = values[1] if encoder.item_bias else tf.zeros_like(rows[:, 0])
-            embedded = tf.reshape(tf.gather(rows, history), [*batch.inputs["history"].shape, rows.shape[1]])
+            embedded = tf.reshape(tf.gather(rows, small.history), [*batch.inputs["history"].shape, rows.shape[1]])
             contexts = encoded(self._model, embedded, batch, seed)
             loss = sampled_softmax(
                 contexts,
-                tf.gather(rows, labels),
-                tf.gather(biases, labels),
-                tf.gather(rows, negatives),
-                tf.gather(biases, negatives),
-                labels[:, None] == negatives[None, :],
+                tf.gather(rows, small.labels),
+                tf.gather(biases, small.labels),
+                tf.gather(rows, small.negatives),
+                tf.gather(biases, small.negatives),
+                small.labels[:, None] == small.negatives[None, :],
                 self._log_expected,
                 tf.reshape(batch.weights, [-1]),
+                total,
             )
         found = tape.gradient(loss, [*dense, *values])
-        gradients = [tf.convert_to_tensor(gradient) for gradient in found]
-        updated = self._updates.apply_with_rows(gradients[: len(dense)], tables, gradients[len(dense) :])
-        return loss, updated
+        return [loss, *(tf.convert_to_tensor(gradient) for gradient in found)]
+
+    def _updated(self, found: list[Any], tables: list[Rows]) -> tuple[Any, list[Rows]]:
+        loss, *gradients = found
+        count = len(self._updates.dense)
+        return loss, self._updates.apply_with_rows(gradients[:count], tables, gradients[count:])
 
 
 def encoded(model: DualEncoder, embedded: Any, batch: Batch, seed: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Training steps, compiled once: gradient and update in one XLA program, several of them per call."""
+"""Training steps, compiled once: gradient and update as XLA programs, several steps per call."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from reco_core.training.batches import TrainingExamples
 from reco_core.training.losses import batch_softmax, full_softmax
 from reco_core.training.sampled_step import SampledStep, encoded
 from reco_core.training.sequences import SequenceExamples
+from reco_core.training.shares import added, filled_up, shares_for, standing_for, values_of
 from reco_core.training.updates import Updates
 
 # One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
@@ -89,13 +90,16 @@ def _whole_step(
     """A step that reads and updates all rows of the item table."""
     variables = model.trainable_variables
     training, labels_encoder = config.training, model.label_encoder
+    # the labels of a batch are each other's negatives, so it stays in one piece
+    shares = 1 if training.loss == "batch_softmax" else shares_for(data.batch_size, data.order_shape[0])
 
-    @tf.function(jit_compile=True)
-    def step(order: Any, number: Any) -> Any:
+    def gradients(order: Any, values: list[Any], number: Any, total: Any) -> list[Any]:
+        """Of a share's part of the loss; the loss is the first."""
         batch = data.gather(order)
         seed = (tf.constant(config.seed % 2**31), number)
         labels, weights = tf.reshape(batch.labels, [-1]), tf.reshape(batch.weights, [-1])
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, standing_for(variables, values):
+            tape.watch(values)
             rows, biases = labels_encoder.rows(model.id_drop_seed(seed)), labels_encoder.biases()
             embedded = tf.gather(rows, tf.maximum(batch.inputs["history"] - 1, 0))
             contexts = encoded(model, embedded, batch, seed)
@@ -103,10 +107,30 @@ def _whole_step(
                 scores = tf.matmul(contexts, tf.gather(rows, labels - 1), transpose_b=True)
                 loss = batch_softmax(scores + tf.gather(biases, labels - 1), labels, weights)
             else:
-                loss = full_softmax(contexts, rows, biases, labels, weights, training.label_smoothing)
+                loss = full_softmax(contexts, rows, biases, labels, weights, training.label_smoothing, total)
         # dense, so that every optimizer treats rows that took no part in the same way
-        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
-        updates.apply(gradients)
-        return loss
+        return [loss, *(tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, values))]
+
+    def updated(found: list[Any]) -> Any:
+        updates.apply(found[1:])
+        return found[0]
+
+    if shares == 1:
+
+        @tf.function(jit_compile=True)
+        def whole(order: Any, number: Any) -> Any:
+            return updated(gradients(order, values_of(variables), number, None))
+
+        return whole
+
+    one_share = tf.function(gradients, jit_compile=True)
+    last = tf.function(updated, jit_compile=True)
+
+    def step(order: Any, number: Any) -> Any:
+        order = filled_up(order, shares)
+        total = tf.reduce_sum(data.gather(order).weights)
+        values = values_of(variables)
+        parts = tf.split(order, shares)
+        return last(added(one_share, [(part, values, number * shares + i, total) for i, part in enumerate(parts)]))
 
     return step
