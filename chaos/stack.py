@@ -7,12 +7,13 @@ import os
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -232,6 +233,20 @@ class Stack:
             target.mkdir(parents=True, exist_ok=True)
             for log in self.folder.glob("*.log"):
                 shutil.copy(log, target)
+
+    def is_locked(self) -> bool:
+        """Whether some process holds SQLite's lock for writing, for longer than any of ours does."""
+        if self.database.dialect != "sqlite":
+            return False
+        try:
+            with closing(sqlite3.connect(str(self.database.url.database), timeout=1, isolation_level=None)) as found:
+                found.execute("BEGIN IMMEDIATE")
+                found.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return True
+        return False
 
     def litter(self) -> list[str]:
         """Folders of attempts; look when the service is idle."""

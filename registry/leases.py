@@ -95,9 +95,11 @@ def heartbeat(session: Session, claim: Claim, lease_seconds: float) -> bool:
     return job.cancel_requested_at is not None
 
 
-def expired(session: Session) -> list[str]:
-    """Ids of running jobs whose lease has run out, oldest first."""
-    query = select(_jobs.c.id).where(lease_expired(now(session))).order_by(_jobs.c.id)
+def expired(session: Session, republish_seconds: float = 0.0) -> list[str]:
+    """Ids of running jobs whose lease has run out and that nobody has published for so long, oldest first."""
+    moment = now(session)
+    unpublished = _jobs.c.published_at <= moment - timedelta(seconds=republish_seconds)
+    query = select(_jobs.c.id).where(lease_expired(moment), unpublished).order_by(_jobs.c.id)
     return list(session.execute(query).scalars())
 
 

@@ -76,9 +76,10 @@ class Watchdog:
 
 
 class Reaper(threading.Thread):
-    """A thread that makes a pass at once and then every `reaper_seconds`, until the worker stops.
+    """A thread that makes a pass at once, then every `reaper_seconds` and where a lease has run out, until the worker
+    stops.
 
-    In between it looks every LOOK_SECONDS whether jobs wait for slots that are idle.
+    In between it looks every LOOK_SECONDS whether there is such a lease, and whether jobs wait for slots that are idle.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -95,7 +96,7 @@ class Reaper(threading.Thread):
         while True:
             self._runtime.came_round = time.monotonic()
             try:
-                if time.monotonic() >= next_pass:
+                if time.monotonic() >= next_pass or self._lease_ran_out():
                     next_pass = time.monotonic() + every
                     reap_once(self._runtime, republish_seconds=republish_seconds)
                     republish_seconds = None
@@ -109,3 +110,8 @@ class Reaper(threading.Thread):
                 log.exception("reaper_failed")
             if self._runtime.stopping.wait(min(every, LOOK_SECONDS)):
                 return
+
+    def _lease_ran_out(self) -> bool:
+        """Whether a worker has gone silent whose jobs nobody has been told of yet."""
+        with self._runtime.database.read() as session:
+            return bool(leases.expired(session, self._runtime.settings.republish_seconds))

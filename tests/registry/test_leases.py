@@ -97,6 +97,10 @@ class TestClaim:
         assert world.read(leases.expired) == []
         world.clock.advance(60)
         assert world.read(leases.expired) == [first.id, second.id]
+        # who was published within the hour isn't named again
+        assert world.read(leases.expired, 3600) == []
+        world.clock.advance(3600)
+        assert world.read(leases.expired, 3600) == [first.id, second.id]
 
 
 class TestRelease:

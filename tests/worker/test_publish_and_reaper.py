@@ -66,6 +66,20 @@ def test_the_reaper_publishes_jobs_of_silent_workers(service):
     assert list(reap_once(service.runtime()).ids) == [job_id]
 
 
+def test_jobs_of_silent_workers_do_not_wait_for_the_next_pass(service, wait_until, monkeypatch):
+    monkeypatch.setattr("worker.reaper.LOOK_SECONDS", 0.05)
+    ids = [service.train_job(), service.train_job()]
+    runtime = service.runtime(slots=2, republish_seconds=0.1, reaper_seconds=3600)
+    for job_id in ids:
+        service.claim(job_id, lease_seconds=1.5)
+    reaper = Reaper(runtime)
+    reaper.start()  # its first pass finds them at work
+    wait_until(lambda: service.nudged)
+    runtime.stopping.set()
+    reaper.join(5)
+    assert sorted(service.nudged[:2]) == ids
+
+
 def test_a_worker_that_starts_publishes_even_the_newest_rows(service, wait_until):
     job_id = service.train_job()
     runtime = service.runtime(republish_seconds=3600, reaper_seconds=3600)
