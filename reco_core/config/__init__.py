@@ -5,7 +5,11 @@ command line.
 """
 
 from reco_core.config.changes import EVALUATION_CHANGES, EXPORT_CHANGES, with_changes
+from reco_core.config.dual_encoder import ModelConfig
 from reco_core.config.encoders import Bow, Cnn, EncoderConfig, Gru, Rnn, Transformer
+from reco_core.config.evaluation import EvaluationConfig
+from reco_core.config.examples import ExamplesConfig, TfrecordConfig
+from reco_core.config.export import ExportConfig, VariantName
 from reco_core.config.features import (
     ActivityGroup,
     FeatureConfig,
@@ -16,19 +20,11 @@ from reco_core.config.features import (
     StringFeature,
     TimeGapFeature,
 )
+from reco_core.config.job import JobConfig
 from reco_core.config.loading import json_schema, load, load_file
-from reco_core.config.models import (
-    EvaluationConfig,
-    ExamplesConfig,
-    ExportConfig,
-    JobConfig,
-    ModelConfig,
-    TfrecordConfig,
-    TrainingConfig,
-    VariantName,
-)
 from reco_core.config.neighbours import NeighboursConfig
 from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
+from reco_core.config.training import TrainingConfig
 
 __all__ = [
     "DEFAULT_PRESET",

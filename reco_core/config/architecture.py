@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reco_core.config.changes import with_changes
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 
 MISMATCH = "base_mismatch"

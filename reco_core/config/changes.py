@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reco_core.config.job import JobConfig
 from reco_core.config.loading import load
-from reco_core.config.models import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 
 # Whatever the weights don't depend on. The protocol decides over the split, and so over what was learned.

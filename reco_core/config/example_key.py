@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any
 
-from reco_core.config.models import JobConfig, ProtocolName
+from reco_core.config.evaluation import ProtocolName
+from reco_core.config.job import JobConfig
 
 # What else a protocol's split depends on, as pointers into the config.
 SPLIT_FIELDS: Mapping[ProtocolName, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from reco_core.config import reference_layout
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 from reco_core.config.presets import PRESETS
 from reco_core.errors import ConfigInvalid, FieldError
 

@@ -8,7 +8,7 @@ from reco_core.config.features import StringFeature
 from reco_core.errors import ConfigInvalid, FieldError
 
 if TYPE_CHECKING:
-    from reco_core.config.models import JobConfig
+    from reco_core.config.job import JobConfig
 
 _CODE = "not_in_reference_layout"
 _REMEDY = "leave it out, or set export.layout to 'default'"

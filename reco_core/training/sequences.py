@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from reco_core.config.models import automatic_batch_size
+from reco_core.config.training import automatic_batch_size
 from reco_core.examples import ExampleSet
 from reco_core.training.batches import Batch
 from reco_core.training.feature_windows import FeatureWindows

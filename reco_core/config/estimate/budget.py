@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reco_core.config.models import JobConfig, VariantName
+from reco_core.config.export import VariantName
+from reco_core.config.job import JobConfig
 from reco_core.errors import FieldError, SizeBudgetImpossible
 
 # bytes that a variant stores per weight of the item table

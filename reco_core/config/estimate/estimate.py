@@ -13,7 +13,8 @@ from reco_core.config.estimate.memory import memory_bytes
 from reco_core.config.estimate.parameters import parameters
 from reco_core.config.estimate.seconds import epoch_seconds, epoch_steps, phase_seconds
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig, VariantName
+from reco_core.config.export import VariantName
+from reco_core.config.job import JobConfig
 
 _LONGEST = 1.5  # by which a phase may take longer than expected before "at most" is wrong
 # Without a better figure than these the best epoch on MovieLens-100K lies here, whatever `max_epochs` is; see

@@ -19,8 +19,9 @@ from reco_core.config.estimate.parameters import (
     group_matrices,
 )
 from reco_core.config.estimate.workload import Workload
+from reco_core.config.export import VariantName
 from reco_core.config.features import GlobalGroup
-from reco_core.config.models import JobConfig, VariantName
+from reco_core.config.job import JobConfig
 
 MOST_BYTES = 2**31 - 1  # a FlatBuffer's offsets have 31 bits
 MOST_UNROLLED_STEPS = 50  # as in reco_core.model.context_encoders.recurrent

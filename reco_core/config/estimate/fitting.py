@@ -12,7 +12,8 @@ from typing import Any
 from reco_core.config.encoders import Transformer
 from reco_core.config.estimate.files import variant_bytes
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig, VariantName
+from reco_core.config.export import VariantName
+from reco_core.config.job import JobConfig
 from reco_core.errors import FieldError, SizeBudgetImpossible
 
 DIMENSIONS = (*range(64, 16, -4), 16, 12, 8, 4)  # tried below `model.embedding_dim`, which comes first

@@ -11,7 +11,8 @@ from reco_core.config.encoders import Cnn
 from reco_core.config.estimate.estimate import Estimate, estimate
 from reco_core.config.estimate.files import MOST_BYTES
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import BaselineName, JobConfig
+from reco_core.config.evaluation import BaselineName
+from reco_core.config.job import JobConfig
 from reco_core.errors import FieldError, ResourceEstimateExceeded
 
 MOST_ITEMS = 10_000_000  # by default; a phone ranks each of them at every call

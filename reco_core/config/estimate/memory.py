@@ -9,7 +9,7 @@ from reco_core.config.encoders import Gru, Rnn
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.parameters import encoder_width, parameters
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 
 PACKED_COLUMNS = 64  # at least, of a row of sequences, as in reco_core.training.sequences
 _PROCESS = 900_000_000  # TensorFlow with a small model compiled, trained, exported and ranked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reco_core.config.encoders import Cnn, EncoderConfig, Gru, Rnn, Transformer
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.features import ActivityGroup, Feature, FloatFeature, GlobalGroup, TimeGapFeature
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 
 GUESSED_ROWS = 100  # of a feature's vocabulary, where nobody has counted it
 

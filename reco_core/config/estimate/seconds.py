@@ -14,7 +14,7 @@ from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.memory import PACKED_COLUMNS
 from reco_core.config.estimate.parameters import dense_matrices, encoder_matrices, parameters
 from reco_core.config.estimate.workload import Workload
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 
 PHASES = ("validate", "build_examples", "train", "export", "evaluate", "verify", "publish")
 

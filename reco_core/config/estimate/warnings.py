@@ -8,7 +8,7 @@ from typing import Any
 
 from reco_core.config.estimate.estimate import Estimate
 from reco_core.config.estimate.limits import Limits
-from reco_core.config.models import JobConfig
+from reco_core.config.job import JobConfig
 
 _MANY = 0.99
 _SHARE_LEFT_OUT = 0.2

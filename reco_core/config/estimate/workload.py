@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reco_core.config.models import JobConfig, ProtocolName
+from reco_core.config.evaluation import ProtocolName
+from reco_core.config.job import JobConfig
 from reco_core.errors import ConfigInvalid, DatasetTooSmall, FieldError
 
 # as in reco_core.examples.split, which a light process can't import; a test compares them

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from reco_core.config.job import JobConfig
 from reco_core.config.loading import load
-from reco_core.config.models import JobConfig
 from reco_core.errors import ConfigInvalid, FieldError
 
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reco_core.config.models import ProtocolName
+from reco_core.config.evaluation import ProtocolName
 from reco_core.report_page import render, write
 from tests.reco_core.report_page import conftest
 
