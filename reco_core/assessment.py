@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reco_core.config import JobConfig, VariantName
-from reco_core.environment import available_cores
+from reco_core.environment import available_cores, ranking_threads
 from reco_core.errors import FieldError, ParityFailed, SizeBudgetImpossible
 from reco_core.evaluation import BASELINES, Evaluation, Scorer, cold_report, evaluate, original_metrics, report, rounded
 from reco_core.examples import ExampleSet, Split
@@ -71,6 +71,7 @@ def rank(
             seed=config.seed,
             bootstrap_samples=samples,
             at_most=at_most,
+            threads=ranking_threads(),
         )
         done += 1
         reporter.progress(done, total, "rankings")

@@ -42,6 +42,11 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def ranking_threads() -> int:
+    """How many blocks of examples are ranked at once: more than two would wait for memory, and need it."""
+    return min(2, available_cores())
+
+
 def cpu_features() -> list[str]:
     """Instruction sets of this processor that numerical libraries choose their code by; empty where unknown."""
     cpuinfo = Path("/proc/cpuinfo")

@@ -18,7 +18,7 @@ from reco_core import datasets, evaluation, examples, report_page, stored_zip
 from reco_core.config import EVALUATION_CHANGES, JobConfig, with_changes
 from reco_core.config.example_key import split_settings
 from reco_core.datasets.types import Interactions
-from reco_core.environment import available_cores
+from reco_core.environment import available_cores, ranking_threads
 from reco_core.errors import Interrupted
 from reco_core.evaluation import BASELINES, Evaluation, Scorer, evaluate, original_metrics
 from reco_core.inference import FileScorer
@@ -145,6 +145,7 @@ def _rank(
             seed=config.seed,
             bootstrap_samples=wanted.bootstrap_samples,
             known=known,
+            threads=ranking_threads(),
         )
         done += 1
         reporter.progress(done, total, "rankings")

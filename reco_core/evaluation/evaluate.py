@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +87,7 @@ def evaluate(
     chunk: int | None = None,
     known: NDArray[np.bool_] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    threads: int = 1,
 ) -> Evaluation:
     """Rank the labels of a split among all items of the vocabulary.
 
@@ -100,6 +103,7 @@ def evaluate(
         known: bool [items + 1], the items that the scorer has learned of; other labels are misses. None: those with
             training data in the example set.
         progress: called with (examples done, examples in all) after each chunk.
+        threads: how many chunks are ranked at once; above 1 the scorer is called from that many threads.
 
     Raises:
         Diverged: a score is not a number.
@@ -110,7 +114,7 @@ def evaluate(
         raise ValueError(f"the split {split!r} has no examples, so there is nothing to evaluate")
     if known is None:
         known = example_set.vocabulary.counts > 0
-    ranked = _rank(scorer, example_set, examples, known, repeats, lists, chunk, progress)
+    ranked = _rank(scorer, example_set, examples, known, repeats, lists, chunk, progress, threads)
     metrics, parts = _summarise(example_set, examples, ranked, tuple(metric_names(ks)), bootstrap_samples, seed)
     return Evaluation(
         split=split,
@@ -156,15 +160,17 @@ def _rank(
     lists: bool,
     chunk: int | None,
     progress: Callable[[int, int], None] | None,
+    threads: int,
 ) -> _Ranked:
     timelines, items, total = example_set.timelines, example_set.vocabulary.size, len(examples)
     step = chunk or int(np.clip(_BLOCK_SCORES // (items + 1), 16, 1024))
     ranks = np.empty(total, np.int64)
     tied = np.empty(total, np.bool_)
     top = np.zeros((total, LIST_LENGTH), np.int32) if lists else None
-    seen_labels = 0
-    buffer: NDArray[np.float32] | None = None
-    for begin in range(0, total, step):
+    buffers = threading.local()
+
+    def rank(begin: int) -> int:
+        """Rank one chunk; how many of its labels have been seen."""
         part = slice(begin, begin + step)
         block = Examples(examples.users[part], examples.labels[part])
         scores = scorer(HistoryBatch.of(timelines, block))
@@ -172,17 +178,37 @@ def _rank(
             raise ValueError(f"expected scores of shape {(len(block), items + 1)}, the scorer gave {scores.shape}")
         rows, seen = seen_pairs(timelines, block)
         labels = timelines.items[block.labels]
-        seen_labels += len(np.unique(rows[seen == labels[rows]]))
-        buffer = mask_scores(scores, rows, seen, repeats=repeats, out=buffer)
-        found = rank_masked(buffer, labels, items)
+        out = getattr(buffers, "masked", None)
+        masked = mask_scores(
+            scores, rows, seen, repeats=repeats, out=out if out is None or len(out) >= len(block) else None
+        )
+        buffers.masked = masked
+        found = rank_masked(masked, labels, items)
         ranks[part], tied[part] = found.ranks, found.tied
         if top is not None:
-            top[part] = top_items(buffer, LIST_LENGTH)
+            top[part] = top_items(masked, LIST_LENGTH)
+        return len(np.unique(rows[seen == labels[rows]]))
+
+    seen_labels = 0
+    for done, seen_here in enumerate(_in_order(rank, range(0, total, step), threads), start=1):
+        seen_labels += seen_here
         if progress is not None:
-            progress(min(begin + step, total), total)
+            progress(min(done * step, total), total)
     cold = ~known[timelines.items[examples.labels]]
     ranks[cold] = items + 1
     return _Ranked(ranks, tied, cold, seen_labels, top)
+
+
+def _in_order(work: Callable[[int], int], places: Sequence[int], threads: int) -> Iterator[int]:
+    """What `work` gives for each place, from several threads at once."""
+    if threads == 1 or len(places) == 1:
+        yield from map(work, places)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="rank")
+    try:
+        yield from pool.map(work, places)
+    finally:
+        pool.shutdown(cancel_futures=True)  # what a failure or an interrupt leaves over
 
 
 def _summarise(

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from reco_core.config import JobConfig
+from reco_core.environment import ranking_threads
 from reco_core.errors import Diverged, Interrupted
 from reco_core.evaluation import evaluate
 from reco_core.examples import ExampleSet
@@ -190,6 +191,7 @@ class _Run:
             bootstrap_samples=0,
             lists=False,
             at_most=MOST_VALIDATION_EXAMPLES if steps is None else steps * self.data.batch_size,
+            threads=ranking_threads(),
         )
         now = self.progress
         metrics = {

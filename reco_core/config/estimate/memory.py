@@ -27,7 +27,8 @@ _TRANSITIONS = 60  # of a row, for the baseline markov
 _ITEM = 400  # ids, titles and dictionaries as Python objects
 _EASE_TABLES = 6
 _RANKED = 1 << 21  # scores ranked at once, or 16 rows
-_RANK_COPIES = 12  # bytes: masks and sorted maxima beside the scores, of both threads
+_RANK_COPIES = 12  # bytes: masks and sorted maxima beside the scores
+_RANKING_THREADS = 2
 
 
 def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
@@ -45,7 +46,7 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
     read = PACKED_COLUMNS if config.trains_on_sequences else length  # beside each position, of attention's scores too
     size += _FLOAT * batch * (_SCORES * candidates + _ACTIVATIONS * read * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
-    size += (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
+    size += _RANKING_THREADS * (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)
     if config.model.neighbours:
         entries = min(_MOST_ENTRIES, _MOST_BLENDED * config.export_history_length * config.model.neighbours.followers)
         size += _ENTRY * entries + _FOLLOWER * items * config.model.neighbours.followers

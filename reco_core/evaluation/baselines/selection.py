@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from reco_core.environment import ranking_threads
 from reco_core.evaluation.evaluate import evaluate
 from reco_core.evaluation.histories import Scorer
 from reco_core.examples import ExampleSet
@@ -21,7 +22,14 @@ def best_on_validation(example_set: ExampleSet, scorers: Iterable[Scorer], *, re
     best_value = -1.0
     for scorer in scorers:
         found = evaluate(
-            scorer, example_set, "validation", repeats=repeats, bootstrap_samples=0, lists=False, at_most=_USERS
+            scorer,
+            example_set,
+            "validation",
+            repeats=repeats,
+            bootstrap_samples=0,
+            lists=False,
+            at_most=_USERS,
+            threads=ranking_threads(),
         )
         if found["ndcg@10"] > best_value:
             best, best_value = scorer, found["ndcg@10"]

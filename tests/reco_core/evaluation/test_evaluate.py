@@ -45,6 +45,28 @@ def test_ranks_and_metrics_against_the_oracle(random_set: ExampleSet, repeats: b
     assert found.users == found.examples == 90
 
 
+def test_several_threads_come_to_the_same(random_set: ExampleSet) -> None:
+    _, scorer = last_item_scorer(random_set)
+    reports: list[tuple[int, int]] = []
+    alone = evaluate(scorer, random_set, "test", chunk=7)
+    found = evaluate(
+        scorer, random_set, "test", chunk=7, threads=3, progress=lambda done, total: reports.append((done, total))
+    )
+    assert np.array_equal(found.ranks, alone.ranks)
+    assert np.array_equal(np.asarray(found.top), np.asarray(alone.top))
+    assert (found.metrics, found.tied_share) == (alone.metrics, alone.tied_share)
+    assert (found.seen_labels, found.cold_labels) == (alone.seen_labels, alone.cold_labels)
+    assert reports == [(min(done, 90), 90) for done in range(7, 97, 7)]
+
+
+def test_a_failure_in_a_thread_is_the_callers(random_set: ExampleSet) -> None:
+    def failing(histories: HistoryBatch) -> NDArray[np.float32]:
+        raise RuntimeError(f"no scores of {len(histories)}")
+
+    with pytest.raises(RuntimeError, match="no scores"):
+        evaluate(failing, random_set, "test", chunk=1, threads=2)
+
+
 def test_misses_are_counted(random_set: ExampleSet) -> None:
     _, scorer = last_item_scorer(random_set)
     found = evaluate(scorer, random_set, "test")
