@@ -8,7 +8,7 @@ import uuid
 from contextlib import suppress
 
 from app.client.errors import Unreachable
-from chaos.figures.run import Result, Run, other_bytes, submit, unfinished, wait_for_all
+from chaos.figures.run import Result, Run, other_bytes, run_again, submit, unfinished, wait_for_all
 from chaos.parts import points
 from chaos.stack import CALM, Stack
 from worker import publish
@@ -33,7 +33,8 @@ def broker_wiped(run: Run) -> Result:
         jobs = wait_for_all(stack, ids, 1)
         good = sum(job.status == "succeeded" and job.attempt == 1 for job in jobs)
         again = sum(job.attempt > 1 for job in jobs)
-        return Result(run.n, good, f"{wipes} wipes, {again} run twice", other_bytes(jobs))
+        found = other_bytes(jobs) + run_again(stack, jobs)
+        return Result(run.n, good, f"{wipes} wipes, {again} run twice", found)
 
 
 def killed_after_brpop(run: Run) -> Result:

@@ -137,6 +137,16 @@ def other_bytes(jobs: list[Job], first_seed: int = 0) -> list[str]:
     ]
 
 
+def run_again(stack: Stack, jobs: list[Job]) -> list[str]:
+    """What became of each attempt of jobs that took more than one."""
+    found = []
+    for job in jobs:
+        if job.attempt > 1:
+            ends = [f"{one.outcome} {(one.error or {}).get('message', '')}" for one in stack.client.attempts(job.id)]
+            found.append(f"{job.id} took {job.attempt} attempts: {'; '.join(end.strip() for end in ends)}")
+    return found
+
+
 def percentiles(seconds: list[float]) -> str:
     """`p50 1.2 s, p99 3.4 s, max 3.5 s`."""
     ordered = sorted(seconds)
