@@ -77,6 +77,13 @@ class Process:
         if self.alive:
             self.process.send_signal(number)
 
+    def freeze(self) -> None:
+        """Stop it, and wait until none of its threads is on its way out of the kernel any more, with a lock maybe."""
+        self.signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        while self.alive and any(_state(task) not in "TZX" for task in tasks.iterdir()):
+            time.sleep(0.005)
+
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.signal(signal.SIGKILL)
@@ -338,3 +345,10 @@ def _command_of(process: psutil.Process) -> list[str]:
         return list(process.cmdline())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
+
+
+def _state(task: Path) -> str:
+    """The letter for what a thread does; X for one that is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+    return "X"

@@ -127,12 +127,12 @@ def frozen_past_the_lease(run: Run) -> Result:
             job_id = submit(stack, dataset, 7)
             stack.wait(lambda job_id=job_id: _attempt(stack, job_id) == 1, 30)  # type: ignore[misc]
             time.sleep(run.random.uniform(0, 0.5))
-            frozen.signal(signal.SIGSTOP)
+            frozen.freeze()
             while stack.is_locked():
                 holders += 1
                 frozen.signal(signal.SIGCONT)
                 time.sleep(0.05)
-                frozen.signal(signal.SIGSTOP)
+                frozen.freeze()
             other = stack.start_worker(work_seconds=0.6)
             if run.random.random() < 0.5:
                 wait_for_all(stack, [job_id], 60)
