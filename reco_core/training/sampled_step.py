@@ -53,11 +53,11 @@ class SampledStep:
         read = examples * (1 if isinstance(data, SequenceExamples) else model.history_length)
         self._capacity = min(self._items, read + examples + self._negatives)
         if self._shares == 1:
-            self._whole = tf.function(self._in_one_piece, jit_compile=True)
+            self._whole = tf.function(self._in_one_piece, jit_compile=True, autograph=False)
         else:
-            self._before = tf.function(self._brought_up, jit_compile=True)
-            self._one_share = tf.function(self._gradients, jit_compile=True)
-            self._last = tf.function(self._updated, jit_compile=True)
+            self._before = tf.function(self._brought_up, jit_compile=True, autograph=False)
+            self._one_share = tf.function(self._gradients, jit_compile=True, autograph=False)
+            self._last = tf.function(self._updated, jit_compile=True, autograph=False)
 
     def __call__(self, order: Any, number: Any) -> Any:
         """One step; see `CompiledSteps`."""

@@ -43,12 +43,15 @@ class CompiledSteps:
         scalar = tf.TensorSpec([], tf.int32)
         order_spec = tf.TensorSpec([None, *data.order_shape], tf.int32)
 
-        # the number of steps in an epoch is left open, so that nothing is traced twice
-        @tf.function(input_signature=[order_spec, scalar, scalar, scalar])
+        # The number of steps in an epoch is left open, so that nothing is traced twice. Without AutoGraph, here and
+        # wherever else: for two seconds it would rewrite all code that a step calls, in which it has nothing to do.
+        @tf.function(input_signature=[order_spec, scalar, scalar, scalar], autograph=False)
         def steps(order: Any, first: Any, last: Any, number: Any) -> Any:
-            losses = tf.TensorArray(tf.float32, size=last - first)
-            for i in tf.range(first, last):
-                losses = losses.write(i - first, step(order[i], number + i))
+            def one(i: Any, losses: Any) -> tuple[Any, Any]:
+                return i + 1, losses.write(i - first, step(order[i], number + i))
+
+            empty = tf.TensorArray(tf.float32, size=last - first)
+            _, losses = tf.while_loop(lambda i, _: i < last, one, (first, empty))
             return losses.stack()
 
         self._run = steps
@@ -117,14 +120,14 @@ def _whole_step(
 
     if shares == 1:
 
-        @tf.function(jit_compile=True)
+        @tf.function(jit_compile=True, autograph=False)
         def whole(order: Any, number: Any) -> Any:
             return updated(gradients(order, values_of(variables), number, None))
 
         return whole
 
-    one_share = tf.function(gradients, jit_compile=True)
-    last = tf.function(updated, jit_compile=True)
+    one_share = tf.function(gradients, jit_compile=True, autograph=False)
+    last = tf.function(updated, jit_compile=True, autograph=False)
 
     def step(order: Any, number: Any) -> Any:
         order = filled_up(order, shares)

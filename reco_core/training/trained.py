@@ -74,6 +74,7 @@ def model_scorer(model: DualEncoder, head: NeighbourHead | None = None) -> Score
     compiled = tf.function(
         lambda inputs: tf.pad(model.scores(inputs), [[0, 0], [1, 0]]),
         input_signature=[model.input_specs()],
+        autograph=False,
     )
 
     def score(batch: HistoryBatch) -> NDArray[np.float32]:
