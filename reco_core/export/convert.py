@@ -22,6 +22,7 @@ from reco_core.export.raw_ids import RawIdServing
 from reco_core.export.reference import ReferenceModule, ReferenceShape
 from reco_core.export.row_codes import code_rows
 from reco_core.export.saved_model import saved
+from reco_core.export.saved_model_converter import SavedModelConverter
 from reco_core.export.serving import ServingModule, ServingShape
 from reco_core.item_numbers import ItemNumbers
 from reco_core.model import DualEncoder, NeighbourHead
@@ -159,10 +160,10 @@ def _text(
 
 
 def _convert(saved_model: str, signatures: list[str], quantize: Callable[[Any], None]) -> bytes:
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=signatures)
+    converter = SavedModelConverter(saved_model, signatures)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     quantize(converter)
-    return bytes(converter.convert())
+    return converter.convert()
 
 
 def _float32(converter: Any) -> None:

@@ -15,12 +15,14 @@ def run_converted(layer: Any, length: int, dim: int, folder: Path) -> tuple[Call
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
+    from reco_core.export.saved_model_converter import SavedModelConverter
+
     module = tf.Module()
     module.tracked = [variable.value for variable in layer.variables]
     specs = [tf.TensorSpec([1, length, dim], tf.float32, name="embedded"), tf.TensorSpec([1, length], name="mask")]
     module.encode = tf.function(lambda embedded, mask: {"context": layer(embedded, mask)}, input_signature=specs)
     tf.saved_model.save(module, str(folder), signatures={"encode": module.encode})
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["encode"])
+    converter = SavedModelConverter(str(folder), ["encode"])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     interpreter = Interpreter(model_content=converter.convert())
     runner = interpreter.get_signature_runner("encode")
