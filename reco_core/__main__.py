@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ EXIT_INTERRUPTED = 75
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns 0, 2 after a typed error, 75 when interrupted after a checkpoint."""
     options = _parser().parse_args(arguments)
+    gc.set_threshold(50_000)  # loading TensorFlow makes a million objects that stay: looking for garbage takes a tenth
     sys.stdout.flush()
     # libraries print to file descriptor 1; the events keep it to themselves
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -14,6 +14,7 @@ It ends when its standard input closes, because then its supervisor is gone.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m worker.trainer ATTEMPT_DIR", file=sys.stderr)
         return exit_status.USAGE
+    gc.set_threshold(50_000)  # loading TensorFlow makes a million objects that stay: looking for garbage takes a tenth
     reporter = JsonLinesReporter(take_over_stdout())
     threading.Thread(target=_die_when_stdin_closes, name="parent-watch", daemon=True).start()
     stop = threading.Event()
