@@ -7,6 +7,7 @@ import textwrap
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,12 @@ class Service:
         return claim
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """An empty service with a lease of 2 s and a heartbeat of 0.2 s."""
+@contextmanager
+def empty_service(folder: Path) -> Iterator[Service]:
+    """A service with a lease of 2 s and a heartbeat of 0.2 s, whose files are in `folder`."""
     settings = Settings(
         trainer_nice=0,  # tests run side by side
-        state_dir=tmp_path / "state",
+        state_dir=folder / "state",
         heartbeat_seconds=0.2,
         lease_seconds=2,
         reaper_seconds=0.2,
@@ -111,6 +112,20 @@ def service(tmp_path: Path) -> Iterator[Service]:
     database.migrate()
     yield Service(settings, database, BlobStore(settings.blob_url))
     database.dispose()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """An empty service."""
+    with empty_service(tmp_path) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for all tests of a file, which must not mind what the others have left."""
+    with empty_service(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -44,9 +44,14 @@ def compiled_as_it_is_shipped(monkeypatch) -> None:
 
 
 @pytest.fixture
-def dataset(service) -> str:
-    dataset_id, job_id = service.upload(log_with_structure())
-    slot.work(service.runtime(), job_id)
+def service(shared_service):
+    return shared_service
+
+
+@pytest.fixture(scope="module")
+def dataset(shared_service) -> str:
+    dataset_id, job_id = shared_service.upload(log_with_structure())
+    slot.work(shared_service.runtime(), job_id)
     return dataset_id
 
 

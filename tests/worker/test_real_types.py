@@ -31,8 +31,19 @@ def log_of(users: int, items: int = 60) -> str:
 
 
 @pytest.fixture
-def dataset(service) -> str:
-    return ready(service, log_of(200))
+def service(shared_service):
+    return shared_service
+
+
+@pytest.fixture(scope="module")
+def dataset(shared_service) -> str:
+    return ready(shared_service, log_of(200))
+
+
+@pytest.fixture(scope="module")
+def trained(shared_service, dataset):
+    """The first job on the dataset."""
+    return run(shared_service, dataset_id=dataset, config=CONFIG)
 
 
 def ready(service, log: str) -> str:
@@ -64,22 +75,17 @@ def content(service, job, path: str) -> bytes:
     return b"".join(service.blobs.open_range(sha256))
 
 
-def test_each_type_on_what_the_one_before_has_made(service, dataset):
-    trained = run(service, dataset_id=dataset, config=CONFIG)
+def test_each_type_on_what_the_one_before_has_made(service, dataset, trained):
     files = sums(trained)
     assert {"weights/best.npz", "weights/epoch-00002.npz", "weights/epoch-00003.npz", "ranks.npz"} <= set(files)
     assert not any(path.startswith(("weights", "prepared")) for path in bundled(service, trained))
     assert said(service, trained.id) == ["examples: built"]
 
-    # The same config again, from the examples that the first one left: the same bytes.
-    again = run(service, dataset_id=dataset, config=CONFIG)
-    assert said(service, again.id) == ["examples: reused"]
-    assert sums(again) == files
-
     # Exported without changes it is the same model; with another top K it is another file of the same quality.
-    base = {"model": "films", "version": 1, "checkpoint": "best"}
+    base = {"model": "films", "version": trained.result["version"], "checkpoint": "best"}
+    before = last_version(service)
     same = run(service, type="export", dataset_id=dataset, config=CONFIG, base=base)
-    assert (same.result["version"], said(service, same.id)) == (3, ["examples: reused"])
+    assert (same.result["version"], said(service, same.id)) == (before + 1, ["examples: reused"])
     for path in bundled(service, trained):
         assert sums(same)[path] == files[path], path
     assert sums(same)["weights/best.npz"] == files["weights/best.npz"]
@@ -106,8 +112,12 @@ def test_each_type_on_what_the_one_before_has_made(service, dataset):
     report = json.loads(content(service, there, "report.json"))
     assert there.result["metrics"].keys() >= {"recall@3"}
     assert report["test"]["recall@3"]["value"] == there.result["metrics"]["recall@3"]
+    assert last_version(service) == before + 2
+
+
+def last_version(service) -> int:
     with service.database.read() as session:
-        assert models.get(session, "films").last_version == 4
+        return models.get(session, "films").last_version
 
 
 def bundled(service, job) -> list[str]:
@@ -117,16 +127,16 @@ def bundled(service, job) -> list[str]:
     return [entry["path"] for entry in version.manifest["files"]]
 
 
-def test_a_training_begins_with_a_versions_weights(service, dataset):
+def test_a_training_begins_with_a_versions_weights(service, trained):
     short = {**CONFIG, "training": {**CONFIG["training"], "max_epochs": 1}}
-    first = run(service, dataset_id=dataset, config=short)
     grown = ready(service, log_of(90, items=70))
-    base = {"model": "films", "version": 1, "checkpoint": "best"}
+    version, before = trained.result["version"], last_version(service)
+    base = {"model": "films", "version": version, "checkpoint": "best"}
     warm = run(service, dataset_id=grown, config=short, base=base)
     stated = json.loads(content(service, warm, "manifest.json"))["base"]
-    assert (stated["version"], stated["weights_sha256"]) == ("films@1", sums(first)["weights/best.npz"])
+    assert (stated["version"], stated["weights_sha256"]) == (f"films@{version}", sums(trained)["weights/best.npz"])
     assert stated["items"] == {"carried": 60, "new": 10, "dropped": 0}
-    assert warm.result["version"] == 2
+    assert warm.result["version"] == before + 1
     # what can't be carried over ends the job with a typed error
     wider = service.train_job(dataset_id=grown, config={**short, "model": {"embedding_dim": 8}}, base=base)
     slot.work(service.runtime(), wider)
@@ -163,22 +173,20 @@ def test_a_training_that_also_writes_records_has_them_beside_its_bundle(service,
     assert not any(path.startswith("examples/") for path in bundled(service, job))
 
 
-def test_a_retry_builds_no_examples_again_and_losing_them_changes_no_byte(service, dataset):
+def test_a_retry_builds_no_examples_again_and_losing_them_changes_no_byte(service, dataset, trained):
     short = {**CONFIG, "training": {**CONFIG["training"], "max_epochs": 1}}
-    job_id = service.train_job(dataset_id=dataset, config=CONFIG)
+    job_id = service.train_job(dataset_id=dataset, config=short)
     claim = service.claim(job_id)
     with service.database.write() as session:
         jobs.fail(session, claim, {"code": "worker_lost", "message": "m", "errors": []})
-    built = run(service, dataset_id=dataset, config=short)
-    assert said(service, built.id) == ["examples: built"]
     with service.database.write() as session:
         new = retries.retry(session, job_id).id
     slot.work(service.runtime(), new)
-    assert said(service, new) == ["examples: reused"]
+    assert said(service, new) == ["examples: reused"]  # those of a longer training
     with service.database.write() as session:
         files = session.execute(select(tables.files).where(tables.files.c.owner_id.like("exs_%"))).all()
     for row in files:
         (service.settings.state_dir / "blobs" / "sha256" / row.sha256[:2] / row.sha256).unlink(missing_ok=True)
-    anew = run(service, dataset_id=dataset, config=CONFIG)
+    anew = run(service, dataset_id=dataset, config=short)
     assert said(service, anew.id) == ["examples: built"]
     assert sums(anew) == sums(service.job(new))
