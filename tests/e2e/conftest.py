@@ -62,13 +62,13 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition: Callable[[], Any], seconds: float) -> Any:
-    """The first true value of `condition`, asked again and again."""
+def wait_until(condition: Callable[[], Any], seconds: float, pause: float = 0.1) -> Any:
+    """The first true value of `condition`, asked again and again; `pause` leaves time to what is waited for."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not so after {seconds} s")
-        time.sleep(0.02)
+        time.sleep(pause)
     return value
 
 
@@ -149,7 +149,7 @@ def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for the tests that don't hurt it."""
+    """One service for all tests but those that stop it."""
     with running(tmp_path_factory.mktemp("service")) as service:
         yield service
 
@@ -183,6 +183,15 @@ def dataset(service: Service, log_file: Path) -> Dataset:
 @pytest.fixture(scope="session")
 def trained(service: Service, dataset: Dataset) -> Job:
     """A job that succeeded."""
+    with Client(service.url) as client:
+        job = finished(client, client.submit_job(dataset.id, config=SMALL, model="ring").id)
+    assert job.status == "succeeded", job.error
+    return job
+
+
+@pytest.fixture(scope="session")
+def trained_again(service: Service, dataset: Dataset, trained: Job) -> Job:
+    """A second job with the same config on the same dataset."""
     with Client(service.url) as client:
         job = finished(client, client.submit_job(dataset.id, config=SMALL, model="ring").id)
     assert job.status == "succeeded", job.error

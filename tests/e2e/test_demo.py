@@ -42,7 +42,7 @@ class Demo:
 
     def says(self, text: str) -> None:
         """Wait until it has said `text`."""
-        self._helpers.wait_until(lambda: text in self.output or self.process.poll() is not None, 120)
+        self._helpers.wait_until(lambda: text in self.output or self.process.poll() is not None, 120, pause=0.02)
         assert text in self.output
 
     def end(self, seconds: float) -> int:

@@ -54,18 +54,16 @@ def test_a_killed_trainer_goes_on_from_its_checkpoint_to_the_same_bytes(
 
 
 def test_a_killed_worker_is_started_again_and_the_job_goes_on(
-    undisturbed: str, log_file: Path, tmp_path: Path, helpers: Any
+    undisturbed: str, service: Any, client: Client, dataset: Any, helpers: Any
 ) -> None:
-    with helpers.running(tmp_path) as service, Client(service.url) as client:
-        dataset = helpers.ready_dataset(client, log_file)
-        job = client.submit_job(dataset.id, config=LONG, model="killed")
-        helpers.wait_until(lambda: epochs(client, job.id) >= 3, 90)
-        trainer, worker = service.trainer(), service.worker()
-        worker.kill()
-        helpers.wait_until(lambda: not trainer.is_running(), 5)
-        job = helpers.finished(client, job.id)
-        assert model_sum(job) == undisturbed
-        assert service.worker().pid != worker.pid
+    job = client.submit_job(dataset.id, config=LONG, model="killed")
+    helpers.wait_until(lambda: epochs(client, job.id) >= 3, 90)
+    trainer, worker = service.trainer(), service.worker()
+    worker.kill()
+    helpers.wait_until(lambda: not trainer.is_running(), 5)
+    job = helpers.finished(client, job.id)
+    assert model_sum(job) == undisturbed
+    assert service.worker().pid != worker.pid
 
 
 def test_nothing_is_left_when_the_service_itself_is_killed(log_file: Path, tmp_path: Path, helpers: Any) -> None:

@@ -116,15 +116,12 @@ def test_examples_are_fetched_and_their_sums_are_right(
 
 
 def test_a_second_training_on_the_same_log_begins_with_the_first_ones_examples(
-    trained: Job, dataset: Any, client: Client, helpers: Any
+    trained: Job, trained_again: Job, client: Client
 ) -> None:
-    again = done(client, helpers, client.submit_job(dataset.id, config=helpers.SMALL, model="ring"))
-    assert "examples: reused" in [line.line for line in client.log(again.id)]
-    assert trained.result is not None
-    assert again.result is not None
+    assert "examples: reused" in [line.line for line in client.log(trained_again.id)]
 
     def sums(job: Job) -> dict[str, str]:
         assert job.result is not None
         return {entry.path: entry.sha256 for entry in job.result.artifacts if entry.path not in TIMES}
 
-    assert sums(again) == sums(trained)
+    assert sums(trained_again) == sums(trained)
