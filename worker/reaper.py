@@ -47,7 +47,7 @@ class Watchdog:
     """Takes waiting jobs itself when a queue's idle slots have not been given them for `PATIENCE` looks in a row.
 
     Then their messages went to a worker whose slots are all at work, or the queue is broken in some way: the broker is
-    gone for good, or Celery's loop hangs.
+    gone for good, or Celery's loop hangs. Some slots may well be at work, with jobs that were taken in this way.
     """
 
     PATIENCE = 1
@@ -65,13 +65,15 @@ class Watchdog:
 
     def _take_over(self, queue: str, waiting: int) -> bool:
         runtime = self._runtime
-        self._missed[queue] = self._missed[queue] + 1 if waiting and not runtime.slots[queue].busy else 0
+        count = min(waiting, runtime.slots[queue].free)
+        self._missed[queue] = self._missed[queue] + 1 if count else 0
         if self._missed[queue] <= self.PATIENCE or runtime.stopping.is_set():
             return False
         log.info("queue_bypassed", queue=queue, waiting=waiting, reason="slots are idle and no message comes")
         self._missed[queue] = 0
-        work = partial(slot.work, runtime, queue=queue)
-        threading.Thread(target=work, name=f"bypass-{queue}", daemon=True).start()
+        for _ in range(count):
+            work = partial(slot.work, runtime, queue=queue)
+            threading.Thread(target=work, name=f"bypass-{queue}", daemon=True).start()
         return True
 
 

@@ -31,6 +31,11 @@ class Slots:
         """How many are at work."""
         return self._busy
 
+    @property
+    def free(self) -> int:
+        """How many are not."""
+        return self._capacity - self._busy
+
     def enter(self) -> bool:
         """Take a slot. False if none is free; then one that is at work looks for another job before it leaves."""
         with self._lock:

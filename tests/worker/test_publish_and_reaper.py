@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 
 from registry import leases
 from registry.broker_address import message_queue
-from worker import publish, tasks
+from worker import publish, slot, tasks
 from worker.celery_app import make_app
 from worker.reaper import Reaper, Watchdog, reap_once
 
@@ -108,3 +109,18 @@ def test_the_watchdog_takes_jobs_that_idle_slots_are_not_given(service, fake_tra
     assert watchdog.look()
     wait_until(lambda: service.job(job_id).status == "succeeded")
     assert not watchdog.look()
+
+
+def test_the_watchdog_fills_all_idle_slots_beside_those_at_work(service, fake_trainer, wait_until):
+    runtime = service.runtime(fake_trainer("time.sleep(60)"), slots=3)
+    first = service.train_job()
+    threading.Thread(target=slot.work, args=(runtime, first), daemon=True).start()
+    wait_until(lambda: service.job(first).status == "running")
+    waiting = [service.train_job() for _ in range(3)]
+    watchdog = Watchdog(runtime)
+    while not watchdog.look():
+        pass
+    wait_until(lambda: [service.job(job_id).status for job_id in waiting] == ["running", "running", "queued"])
+    assert not watchdog.look()  # no slot is left
+    runtime.stopping.set()
+    assert runtime.wait_until_idle(15)
