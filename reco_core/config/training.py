@@ -42,13 +42,6 @@ class TrainingConfig(Section):
     )
     optimizer: Literal["adamw", "adam", "adagrad"] = Field("adamw", description="What turns gradients into steps.")
     learning_rate: float = Field(0.004, gt=0, le=10, description="Step size after warm-up.")
-    encoder_learning_rate_factor: float = Field(
-        1.0,
-        gt=0,
-        le=10,
-        description="What the learning rate is multiplied by for all weights but the item table's. A row of the table "
-        "learns from few examples, the encoder from all of them.",
-    )
     weight_decay: float = Field(0.0, ge=0, le=10, description="Decoupled weight decay; AdamW only.")
     max_epochs: int = Field(10, ge=1, le=10000, description="The most passes over the training examples.")
     steps_per_epoch: int | None = Field(

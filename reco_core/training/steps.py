@@ -91,7 +91,7 @@ def _whole_step(
     config: JobConfig, model: DualEncoder, updates: Updates, data: TrainingExamples | SequenceExamples
 ) -> Callable[[Any, Any], Any]:
     """A step that reads and updates all rows of the item table."""
-    variables = updates.dense
+    variables = model.trainable_variables
     training, labels_encoder = config.training, model.label_encoder
     # the labels of a batch are each other's negatives, so it stays in one piece
     shares = 1 if training.loss == "batch_softmax" else shares_for(data.batch_size, data.order_shape[0])
