@@ -20,8 +20,8 @@ class Runtime:
 def configure(threads: int | None = None) -> Runtime:
     """Deterministic operations, and as many threads as there are cores; call before the first operation."""
     count = threads or available_cores()
-    # an operation has one core, and several run side by side: see reco_core/training/shares.py
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    # of both: programs that run side by side have the threads of operations in common
+    tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
     tf.config.experimental.enable_op_determinism()
     return Runtime(threads=count, xla=True)
