@@ -16,6 +16,15 @@ def automatic_batch_size(examples: int) -> int:
     return min(512, max(32, examples // 100))
 
 
+def packed_columns(history_length: int) -> int:
+    """Columns of the rows that whole sequences are packed into.
+
+    The wider, the less is left over at a row's end; but a recurrent encoder goes through them one by one, and attention
+    compares each with all others.
+    """
+    return max(64 if history_length > 32 else 32, history_length)
+
+
 class TrainingConfig(Section):
     """Optimisation."""
 

@@ -13,12 +13,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from reco_core.config.training import automatic_batch_size
+from reco_core.config.training import automatic_batch_size, packed_columns
 from reco_core.examples import ExampleSet
 from reco_core.training.batches import Batch
 from reco_core.training.feature_windows import FeatureWindows
 
-_LEAST_COLUMNS = 64  # of a row: the wider, the less is left over at its end
 _SHORT = 4  # items of a sequence that is kept to fill rows up
 _PADDING = -1
 
@@ -33,7 +32,7 @@ class SequenceExamples:
         timelines, train = example_set.timelines, example_set.train
         self.count = len(train)
         self._length = history_length
-        self.columns = max(_LEAST_COLUMNS, history_length)
+        self.columns = packed_columns(history_length)
         self._runs = _runs(timelines.offsets, train.users, train.labels)
         self.rows = max(1, round((batch_size or automatic_batch_size(self.count)) / self.columns))
         needed = _rows_needed(self._layout(np.random.default_rng([0, 0]))[1], self.columns)

@@ -10,8 +10,8 @@ from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
 from reco_core.config.estimate.parameters import encoder_width, parameters
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.job import JobConfig
+from reco_core.config.training import packed_columns
 
-PACKED_COLUMNS = 64  # at least, of a row of sequences, as in reco_core.training.sequences
 _PROCESS = 900_000_000  # TensorFlow with a small model compiled, trained, exported and ranked
 _UNROLLED_STEP = 13_000_000  # to compile one step of an unrolled LSTM
 _FLOAT = 4
@@ -43,7 +43,9 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
             size += _UNROLLED_STEP * length
     loss = config.training.loss_for(items)
     candidates = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, items)
-    read = PACKED_COLUMNS if config.trains_on_sequences else length  # beside each position, of attention's scores too
+    read = (
+        packed_columns(length) if config.trains_on_sequences else length
+    )  # beside each position, of attention's scores too
     size += _FLOAT * batch * (_SCORES * candidates + _ACTIVATIONS * read * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
     size += _RANKING_THREADS * (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)

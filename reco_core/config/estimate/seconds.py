@@ -11,10 +11,10 @@ import math
 
 from reco_core.config.encoders import Cnn, Gru, Rnn, Transformer
 from reco_core.config.estimate.files import MOST_UNROLLED_STEPS
-from reco_core.config.estimate.memory import PACKED_COLUMNS
 from reco_core.config.estimate.parameters import dense_matrices, encoder_matrices, parameters
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.job import JobConfig
+from reco_core.config.training import packed_columns
 
 PHASES = ("validate", "build_examples", "train", "export", "evaluate", "verify", "publish")
 
@@ -78,7 +78,7 @@ def _encoder_seconds(config: JobConfig, read: int, batch: int) -> float:
     if isinstance(encoder, Cnn):
         return operations / _CONVOLUTION_RATE
     if isinstance(encoder, Transformer):
-        looked_at = max(length, PACKED_COLUMNS) if config.trains_on_sequences else length
+        looked_at = packed_columns(length) if config.trains_on_sequences else length
         attention = 12 * read * encoder.blocks * looked_at * dim
         return (operations + attention) / _ATTENTION_RATE
     if isinstance(encoder, Rnn | Gru) and config.trains_on_sequences:
