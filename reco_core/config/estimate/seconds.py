@@ -22,14 +22,14 @@ MOST_VALIDATION_EXAMPLES = 10_000  # ranked after each epoch, and by the parity 
 _CHECKED_HISTORIES = 1_000  # twice, and 200 calls more to time them
 
 # floating-point operations per second
-_MATRIX_RATE = 82e9
+_MATRIX_RATE = 110e9
 _CONVOLUTION_RATE = 120e9
 _LSTM_RATE = 107e9
 _LOOP_RATE = 50e9
-_ATTENTION_RATE = 45e9
+_ATTENTION_RATE = 60e9
 _CALL_RATE = 18e9  # a file called with one history on one thread
 # seconds per number that a step passes over
-_SCORE = 1.35e-9
+_SCORE = 0.4e-9
 _EMBEDDED = 2.4e-9
 _PARAMETER = 3.4e-9
 _ATTRIBUTE = 4e-9
