@@ -120,10 +120,11 @@ class FileScorer:
         self._workers = workers
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="litert") if workers > 1 else None
+        self._history_length = self._recommender().history_length
 
     def __call__(self, batch: HistoryBatch) -> NDArray[np.float32]:
         """float32 [batch, V + 1]; column 0 stands for padding."""
-        inputs = batch.inputs(self._recommender().history_length)
+        inputs = batch.inputs(self._history_length)
         if self._pool is None:
             return self._scores(inputs)
         bounds = np.array_split(np.arange(len(batch)), self._workers)

@@ -43,6 +43,9 @@ from reco_core.progress import Reporter, SilentReporter
 # What a checkpoint must agree with; the rest of the config plays a part only after training.
 _TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "features", "model", "training", "evaluation"}
 
+# Goes up when the same config and data come to be trained in other steps: no checkpoint of the older ones goes on then.
+_STEPS = 2
+
 
 def run(
     config: JobConfig,
@@ -355,6 +358,7 @@ def _require_same_data(given: training.ModelWeights, source: Interactions | Prep
 
 def _identity(config: JobConfig, data_hash: str, base: training.Base | None) -> str:
     document: dict[str, Any] = {
+        "steps": _STEPS,
         "config": config.model_dump(mode="json", include=_TRAINING_FIELDS, exclude={"model": {"neighbours"}}),
         "data_hash": data_hash,
         "packages": environment.packages(),

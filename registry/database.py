@@ -13,9 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from registry.errors import UnsupportedDatabase
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
 
     from registry.blobs import BlobStore
 
-log = structlog.get_logger(__name__)
-
 BUSY_TIMEOUT_SECONDS = 30.0
-LOCKED_PATIENCE_SECONDS = 600.0
 # Transactions take milliseconds; one that says nothing for so long has nobody at its other end.
 IDLE_TRANSACTION_SECONDS = 20.0
 # libpq's own patience with a machine that is gone, or behind a network that drops everything, is a quarter of an hour
@@ -85,21 +80,7 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision and make the default project. Many processes may do so at once.
-
-        On SQLite a process that is frozen within a transaction keeps all others from writing: that is waited for, up to
-        LOCKED_PATIENCE_SECONDS, since who starts meanwhile can do nothing better.
-        """
-        give_up = time.monotonic() + LOCKED_PATIENCE_SECONDS
-        while True:
-            try:
-                return self._migrate()
-            except OperationalError as error:
-                if self.dialect != "sqlite" or "locked" not in str(error.orig) or time.monotonic() > give_up:
-                    raise
-                log.warning("database_locked", database=self.url.database, reason="another process holds it")
-
-    def _migrate(self) -> None:
+        """Bring the schema to the newest revision and make the default project. Many processes may do so at once."""
         from registry.migrations.run import upgrade
 
         if self.dialect == "sqlite" and self.url.database:

@@ -95,12 +95,12 @@ def heartbeat(session: Session, claim: Claim, lease_seconds: float) -> bool:
     return job.cancel_requested_at is not None
 
 
-def expired(session: Session, republish_seconds: float = 0.0) -> list[str]:
-    """Ids of running jobs whose lease has run out and that nobody has published for so long, oldest first."""
+def expired(session: Session, queues: Sequence[str] = ALL_QUEUES, republish_seconds: float = 0.0) -> list[str]:
+    """Ids of running jobs of `queues` whose lease has run out, published by nobody for so long, oldest first."""
     moment = now(session)
     unpublished = _jobs.c.published_at <= moment - timedelta(seconds=republish_seconds)
-    query = select(_jobs.c.id).where(lease_expired(moment), unpublished).order_by(_jobs.c.id)
-    return list(session.execute(query).scalars())
+    query = select(_jobs.c.id).where(lease_expired(moment), _jobs.c.queue.in_(queues), unpublished)
+    return list(session.execute(query.order_by(_jobs.c.id)).scalars())
 
 
 def waiting(session: Session, queues: Sequence[str] = ALL_QUEUES) -> int:

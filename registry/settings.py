@@ -40,7 +40,12 @@ class Settings(BaseSettings):
 
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews the lease of its job.")
     lease_seconds: float = Field(60, gt=0, description="How long a job stays with a worker that has gone silent.")
-    reaper_seconds: float = Field(30, gt=0, description="How often expired leases and unseen jobs are looked for.")
+    reaper_seconds: float = Field(
+        30,
+        gt=0,
+        description="How often expired leases and unseen jobs are looked for at the least; a worker with a free slot "
+        "looks every 3 seconds.",
+    )
     republish_seconds: float = Field(30, gt=0, description="Age at which a waiting job's queue message is sent again.")
     slots: int = Field(1, ge=1, le=64, description="Training jobs that one worker process runs at the same time.")
     validate_slots: int = Field(

@@ -78,10 +78,10 @@ class Watchdog:
 
 
 class Reaper(threading.Thread):
-    """A thread that makes a pass at once, then every `reaper_seconds` and where a lease has run out, until the worker
-    stops.
+    """A thread that makes a pass at once and then every `reaper_seconds`, until the worker stops.
 
-    In between it looks every LOOK_SECONDS whether there is such a lease, and whether jobs wait for slots that are idle.
+    In between it looks every LOOK_SECONDS whether jobs wait for slots that are idle; if it is jobs whose lease has run
+    out, it makes a pass.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -114,6 +114,8 @@ class Reaper(threading.Thread):
                 return
 
     def _lease_ran_out(self) -> bool:
-        """Whether a worker has gone silent whose jobs nobody has been told of yet."""
-        with self._runtime.database.read() as session:
-            return bool(leases.expired(session, self._runtime.settings.republish_seconds))
+        """Whether a worker has gone silent whose jobs nobody has been told of yet, and this one has a slot for one."""
+        runtime = self._runtime
+        queues = [queue for queue, slots in runtime.slots.items() if slots.free]
+        with runtime.database.read() as session:
+            return bool(leases.expired(session, queues, runtime.settings.republish_seconds))

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
 from registry import occupied
 from registry.blobs import BlobStore
 from registry.database import Database
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from registry.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 TRAINER: tuple[str, ...] = (sys.executable, "-m", "worker.trainer")
 
@@ -50,10 +55,24 @@ class Runtime:
         blobs = BlobStore(settings.blob_url)
         return cls(settings, Database(settings.database_url, blobs=blobs), blobs, app)
 
-    def make_ready(self) -> None:
-        """Bring the schema up to date, and remove what killed workers left behind."""
-        self.database.migrate()
-        self.tidy_disk()
+    def make_ready(self) -> bool:
+        """Bring the schema up to date, and remove what killed workers left behind.
+
+        On SQLite a process that is frozen within a transaction keeps all others from writing. That is waited for, since
+        who starts meanwhile can do nothing better. Returns False if it is told to stop before it is ready.
+        """
+        while not self.stopping.is_set():
+            try:
+                self.database.migrate()
+            except OperationalError as error:
+                if "database is locked" not in str(error.orig):
+                    raise
+                log.warning("database_locked", database=self.database.url.database, reason="another process holds it")
+                self.stopping.wait(1)
+            else:
+                self.tidy_disk()
+                return True
+        return False
 
     def tidy_disk(self) -> None:
         """Remove temporary files and folders of this machine whose owners were killed. Nobody else's are touched."""

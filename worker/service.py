@@ -49,18 +49,18 @@ def run(settings: Settings, *, die_with_parent: bool = False) -> int:
 def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: bool) -> int:
     app = make_app(settings)
     runtime = Runtime.open(settings, app)
+    _stop_on_signals(runtime)
+    if die_with_parent:
+        threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
+        threading.Thread(target=_pulse, args=(runtime,), name="pulse", daemon=True).start()
     try:
-        runtime.make_ready()
+        if not runtime.make_ready():
+            return 0
     except RegistryError as error:
         return _refuse(error.message)
     except SQLAlchemyError as error:
         return _refuse(f"no database at {runtime.database.url!r}: {str(getattr(error, 'orig', None) or error).strip()}")
     tasks.register(app, runtime)
-    _stop_on_signals(runtime)
-    if die_with_parent:
-        threading.Thread(target=_stop_with_parent, name="parent-watch", daemon=True).start()
-        threading.Thread(target=_pulse, args=(runtime,), name="pulse", daemon=True).start()
-
     slots = capacities(settings)
     announced = threading.Event()
 

@@ -46,6 +46,6 @@ class ModelConfig(Section):
         0.0,
         ge=0,
         lt=1,
-        description="Share of the items that each training step knows by their attributes alone, as items are known "
-        "that are added later.",
+        description="Share of the items that a training step (on several cores, each core's part of it) knows by their "
+        "attributes alone, as items are known that are added later.",
     )

@@ -6,6 +6,7 @@ small that the cores would wait for each other longer than they work; here they 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,9 @@ _LEAST = 64  # examples for which a share is worth the call of a program
 def shares_for(examples: int, rows: int) -> int:
     """Into how many shares a step of so many examples in so many rows is divided: one for each core, or fewer."""
     cores = tf.config.threading.get_inter_op_parallelism_threads() or 1
-    return max(1, min(cores, rows, examples // _LEAST))
+    shares = max(1, min(cores, rows, examples // _LEAST))
+    # 5 rows, 4 cores -> 3 shares of 2 rows: as soon done as 4 of 2, with a row of padding instead of three
+    return math.ceil(rows / math.ceil(rows / shares))
 
 
 def filled_up(order: Any, shares: int) -> Any:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from registry import jobs, tables
 from registry.database import Database, now
@@ -168,29 +168,6 @@ class TestSqlite:
             order.append("first")
         thread.join(30)
         assert order == ["first", "second"]
-
-    def test_who_starts_waits_for_one_who_is_frozen_within_a_transaction(self, tmp_path, sqlite_template, monkeypatch):
-        monkeypatch.setattr("registry.database.BUSY_TIMEOUT_SECONDS", 0.05)
-        url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'registry.db')}"
-        holder = Database(url).engine.connect()
-        holder.exec_driver_sql("CREATE TABLE held (x)")  # within a transaction that stays open
-        starting = threading.Thread(target=Database(url).migrate)
-        starting.start()
-        starting.join(0.4)
-        assert starting.is_alive()
-        holder.rollback()
-        holder.close()
-        starting.join(10)
-        assert not starting.is_alive()
-
-    def test_its_patience_ends(self, tmp_path, sqlite_template, monkeypatch):
-        monkeypatch.setattr("registry.database.BUSY_TIMEOUT_SECONDS", 0.05)
-        monkeypatch.setattr("registry.database.LOCKED_PATIENCE_SECONDS", 0.1)
-        url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'registry.db')}"
-        with Database(url).engine.connect() as holder:
-            holder.exec_driver_sql("CREATE TABLE held (x)")
-            with pytest.raises(OperationalError, match="locked"):
-                Database(url).migrate()
 
 
 @pytest.mark.parametrize("url", ["mysql://root@localhost/x", "sqlite://", "sqlite:///:memory:"])

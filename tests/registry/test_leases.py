@@ -94,13 +94,15 @@ class TestClaim:
         world.claim(first.id)
         world.claim(second.id)
         assert world.read(leases.waiting) == 0
-        assert world.read(leases.expired) == []
+        assert world.read(leases.expired, ["train", "gpu"]) == []
         world.clock.advance(60)
-        assert world.read(leases.expired) == [first.id, second.id]
+        assert world.read(leases.expired, ["train", "gpu"]) == [first.id, second.id]
+        assert world.read(leases.expired, ["gpu"]) == [second.id]
         # who was published within the hour isn't named again
-        assert world.read(leases.expired, 3600) == []
+        both = ["train", "gpu"]
+        assert world.read(leases.expired, both, 3600) == []
         world.clock.advance(3600)
-        assert world.read(leases.expired, 3600) == [first.id, second.id]
+        assert world.read(leases.expired, both, 3600) == [first.id, second.id]
 
 
 class TestRelease:

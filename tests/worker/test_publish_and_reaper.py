@@ -67,18 +67,45 @@ def test_the_reaper_publishes_jobs_of_silent_workers(service):
     assert list(reap_once(service.runtime()).ids) == [job_id]
 
 
-def test_jobs_of_silent_workers_do_not_wait_for_the_next_pass(service, wait_until, monkeypatch):
+@pytest.fixture
+def reaping(service, wait_until, monkeypatch):
+    """A worker of two slots whose reaper has made its first pass and will make the next in an hour."""
+    passes: list[float] = []
+
+    def counted(*arguments, **options):
+        passes.append(time.monotonic())
+        return reap_once(*arguments, **options)
+
     monkeypatch.setattr("worker.reaper.LOOK_SECONDS", 0.05)
-    ids = [service.train_job(), service.train_job()]
+    monkeypatch.setattr("worker.reaper.reap_once", counted)
+    monkeypatch.setattr(Watchdog, "look", lambda _: False)
     runtime = service.runtime(slots=2, republish_seconds=0.1, reaper_seconds=3600)
-    for job_id in ids:
-        service.claim(job_id, lease_seconds=1.5)
     reaper = Reaper(runtime)
-    reaper.start()  # its first pass finds them at work
-    wait_until(lambda: {*service.nudged} == {*ids})
+    reaper.start()
+    wait_until(lambda: passes)
+    yield runtime
     runtime.stopping.set()
     reaper.join(5)
     assert not reaper.is_alive()
+
+
+def test_jobs_of_silent_workers_do_not_wait_for_the_next_pass(service, reaping, wait_until):
+    ids = [service.train_job(), service.train_job()]
+    for job_id in ids:
+        service.claim(job_id, lease_seconds=0.3)
+    wait_until(lambda: {*service.nudged} == {*ids})
+
+
+def test_no_pass_is_made_for_them_where_no_slot_is_free(service, reaping, wait_until):
+    slots = reaping.slots["train"]
+    assert slots.enter()
+    assert slots.enter()
+    job_id = service.train_job()
+    service.claim(job_id, lease_seconds=0.1)
+    time.sleep(0.6)
+    assert service.nudged == []
+    slots.abandon()
+    wait_until(lambda: service.nudged == [job_id])
 
 
 def test_a_worker_that_starts_publishes_even_the_newest_rows(service, wait_until):
@@ -118,9 +145,9 @@ def test_the_watchdog_fills_all_idle_slots_beside_those_at_work(service, fake_tr
     wait_until(lambda: service.job(first).status == "running")
     waiting = [service.train_job() for _ in range(3)]
     watchdog = Watchdog(runtime)
-    while not watchdog.look():
-        pass
+    looks = range(Watchdog.PATIENCE + 1)
+    assert [watchdog.look() for _ in looks] == [False] * Watchdog.PATIENCE + [True]
     wait_until(lambda: [service.job(job_id).status for job_id in waiting] == ["running", "running", "queued"])
-    assert not watchdog.look()  # no slot is left
+    assert not any(watchdog.look() for _ in looks)  # no slot is left
     runtime.stopping.set()
     assert runtime.wait_until_idle(15)

@@ -43,9 +43,8 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
             size += _UNROLLED_STEP * length
     loss = config.training.loss_for(items)
     candidates = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, items)
-    read = (
-        packed_columns(length) if config.trains_on_sequences else length
-    )  # beside each position, of attention's scores too
+    # beside each position, of attention's scores too
+    read = packed_columns(length) if config.trains_on_sequences else length
     size += _FLOAT * batch * (_SCORES * candidates + _ACTIVATIONS * read * widest)
     size += _FLOAT * 2 * work.attribute_entries * dim
     size += _RANKING_THREADS * (_FLOAT + _RANK_COPIES) * max(_RANKED, 16 * items)

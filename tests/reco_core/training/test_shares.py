@@ -29,6 +29,7 @@ def test_there_is_a_share_for_each_core_where_it_is_worth_it(shares_of):
     assert shares_of(16, 512, 512) == 8  # of 64 examples each
     assert shares_of(2, 512, 1) == 1  # a row isn't divided
     assert shares_of(2, 60, 60) == 1
+    assert shares_of(4, 320, 5) == 3  # of 2 rows each
 
 
 @pytest.mark.parametrize(("rows", "shares", "filled"), [(6, 2, 6), (7, 2, 8), (1, 3, 3), (4, 1, 4)])
