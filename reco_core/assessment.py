@@ -128,7 +128,7 @@ def verify(
         seed=config.seed,
         bootstrap_samples=config.evaluation.bootstrap_samples,
         variants={name: _variant(files, name, rankings, parity[name]) for name in files.variants},
-        training=_training(trained),
+        training=_training(config, trained),
         left_out=config.evaluation.baselines_left_out(example_set.vocabulary.size),
     )
     if trained.neighbours is not None:
@@ -145,8 +145,10 @@ def verify(
     )
 
 
-def _training(trained: TrainedModel) -> dict[str, int]:
+def _training(config: JobConfig, trained: TrainedModel) -> dict[str, int]:
     facts = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "examples": trained.examples}
+    if config.training.teachers:
+        facts["teachers"] = config.training.teachers
     return facts if trained.epoch in (None, trained.best_epoch) else {**facts, "exported_epoch": trained.epoch}
 
 

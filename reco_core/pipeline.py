@@ -86,7 +86,7 @@ def run(
     runtime = training.configure()
     earlier = None if base is None else training.read_base(base, base_version)
     if earlier is not None:
-        config = within(config, earlier.weights.info.config)
+        config = _without_teachers(within(config, earlier.weights.info.config))
         require_architecture(earlier.weights.info.config, config)
 
     with measured.phase("build_examples", reporter):
@@ -303,8 +303,13 @@ def _prepared(
 
 
 def _resolved(config: JobConfig, prepared: Prepared) -> JobConfig:
-    """With the features that were read, which is what the bundle states; `automatic` leaves them open."""
-    return config.model_copy(update={"features": prepared.example_set.features})
+    """With what depends on the data: the features that were read, and whether there are teachers."""
+    config = config.model_copy(update={"features": prepared.example_set.features})
+    return config if config.training.teachers_for(prepared.example_set.vocabulary.size) else _without_teachers(config)
+
+
+def _without_teachers(config: JobConfig) -> JobConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update={"teachers": 0})})
 
 
 def _fitted(

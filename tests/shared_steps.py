@@ -26,9 +26,9 @@ enabled = True
 class SharedSteps(CompiledSteps):
     """`CompiledSteps` whose program may be that of an earlier run."""
 
-    def __init__(self, config: Any, model: Any, updates: Any, data: Any) -> None:
-        super().__init__(config, model, updates, data)  # nothing is traced before the first call
-        if not enabled:
+    def __init__(self, config: Any, model: Any, updates: Any, data: Any, teachers: Any = None) -> None:
+        super().__init__(config, model, updates, data, teachers)  # nothing is traced before the first call
+        if not enabled or teachers is not None:  # what they have learned is part of the program
             return
         variables = [*model.trainable_variables, *updates.variables]
         key = _key(config, data.example_set, variables)

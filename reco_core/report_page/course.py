@@ -27,8 +27,10 @@ def learning(history: Sequence[Mapping[str, float]], training: Mapping[str, Any]
     """Loss and validation metrics by epoch; nothing but words where the history isn't known."""
     best, exported = training.get("best_epoch"), training.get("exported_epoch")
     whose = "its weights are" if exported is None else f"those of epoch {words.count(exported)} are"
+    teachers = training.get("teachers", 0)
+    taught = f", taught by {words.count(teachers)} other model{'s' * (teachers > 1)} trained before" if teachers else ""
     said = (
-        f"Training took {words.count(training.get('epochs'))} epochs; epoch {words.count(best)} had the best NDCG@10 "
+        f"Training took {words.count(training.get('epochs'))} epochs{taught}; epoch {words.count(best)} had the best NDCG@10 "
         f"on validation, and {whose} in the file."
     )
     if not history:

@@ -3,10 +3,10 @@
 from reco_core.training.checkpoint import Checkpoint, latest_checkpoint, read_checkpoint
 from reco_core.training.kept import WeightsFolder
 from reco_core.training.longer import added_facts, completed, lengthened, with_cold_items
-from reco_core.training.loop import train
 from reco_core.training.neighbours import with_neighbours
 from reco_core.training.runtime import Runtime, configure
 from reco_core.training.summaries import Summaries
+from reco_core.training.train import train
 from reco_core.training.trained import FittedNeighbours, TrainedModel, model_scorer, restored
 from reco_core.training.warm_start import Base, carry_over, find_weights, read_base, stated
 from reco_core.training.weights import ModelWeights, WeightsInfo, assign_weights, read_weights, write_weights

@@ -28,6 +28,17 @@ class Progress:
     history: tuple[Mapping[str, float], ...] = ()  # one per complete epoch
 
 
+@dataclass(frozen=True)
+class Before:
+    """What the models have left that a run trained before the one at hand: its teachers."""
+
+    teachers: tuple[Arrays, ...] = ()  # each one's weights at its best epoch
+    epochs: int = 0  # of all of them together
+
+
+NOTHING_BEFORE = Before()
+
+
 def no_points() -> NDArray[np.float64]:
     """What there is to draw before the first step."""
     return np.zeros((0, 5))
@@ -45,6 +56,20 @@ class Checkpoint:
     # of the epochs whose weights are kept: the folder that they lie in may be gone with the machine
     kept: Mapping[int, Arrays] = field(default_factory=dict)
     points: NDArray[np.float64] = field(default_factory=no_points)  # [calls, 5], see `summaries.Point`
+    before: Before = NOTHING_BEFORE
+
+    def require(self, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> None:
+        """Check the shapes of the `model` and `optimizer` arrays.
+
+        Raises:
+            CheckpointMismatch: there are other arrays, so it belongs to another architecture.
+        """
+        for group, expected in shapes.items():
+            found = [array.shape for array in getattr(self, group)]
+            if found != list(expected):
+                raise CheckpointMismatch(
+                    f"the checkpoint's {group} arrays have shapes {found}, expected {list(expected)}"
+                )
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -52,12 +77,22 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.progress
     suffix = "-final" if progress.finished else ""
-    path = folder / f"checkpoint-{progress.epoch:05d}-{progress.step:07d}{suffix}.npz"
+    epoch = checkpoint.before.epochs + progress.epoch
+    path = folder / f"checkpoint-{epoch:05d}-{progress.step:07d}{suffix}.npz"
+    teachers = {f"teacher-{number:02d}": arrays for number, arrays in enumerate(checkpoint.before.teachers)}
     kept = {f"kept-{epoch:05d}": arrays for epoch, arrays in checkpoint.kept.items()}
-    groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "best": checkpoint.best, **kept}
+    groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "best": checkpoint.best}
+    groups |= kept | teachers
+    header = {
+        "identity": checkpoint.identity,
+        "progress": asdict(progress),
+        "kept": list(checkpoint.kept),
+        "teachers": list(teachers),
+        "epochs_before": checkpoint.before.epochs,
+    }
     write_arrays(
         path,
-        {"identity": checkpoint.identity, "progress": asdict(progress), "kept": list(checkpoint.kept)},
+        header,
         {"points": checkpoint.points}
         | {f"{group}/{i:04d}": array for group, arrays in groups.items() for i, array in enumerate(arrays)},
     )
@@ -76,15 +111,14 @@ def _by_age(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.npz"), key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tuple[int, ...]]]) -> Checkpoint:
+def read_checkpoint(path: Path, identity: str) -> Checkpoint:
     """Read and check a checkpoint.
 
     Args:
         identity: what the run at hand is.
-        shapes: of the `model` and `optimizer` arrays that it needs.
 
     Raises:
-        CheckpointMismatch: the file is damaged, or belongs to another config, dataset or architecture.
+        CheckpointMismatch: the file is damaged, or belongs to another config or dataset.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -94,8 +128,9 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
             kept = {int(epoch): f"kept-{epoch:05d}" for epoch in header["kept"]}
             groups = {
                 group: tuple(file[name] for name in sorted(file.files) if name.startswith(f"{group}/"))
-                for group in ("model", "optimizer", "best", *kept.values())
+                for group in ("model", "optimizer", "best", *kept.values(), *header["teachers"])
             }
+            before = Before(tuple(groups[name] for name in header["teachers"]), header["epochs_before"])
             points = file["points"]
     except UNREADABLE as error:
         raise CheckpointMismatch(f"{path.name} is not a readable checkpoint ({error}); start without it") from None
@@ -104,10 +139,6 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
             f"{path.name} belongs to another config, dataset or version; start without it, "
             "or restore what it was made with"
         )
-    for group, expected in shapes.items():
-        found = [array.shape for array in groups[group]]
-        if found != list(expected):
-            raise CheckpointMismatch(f"{path.name}: {group} arrays have shapes {found}, expected {list(expected)}")
     return Checkpoint(
         identity,
         progress,
@@ -116,4 +147,5 @@ def read_checkpoint(path: Path, identity: str, shapes: Mapping[str, Sequence[tup
         groups["best"],
         {epoch: groups[group] for epoch, group in kept.items()},
         points,
+        before,
     )

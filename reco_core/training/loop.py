@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from reco_core.errors import Diverged, Interrupted
 from reco_core.evaluation import evaluate
 from reco_core.examples import ExampleSet
 from reco_core.model import DualEncoder
-from reco_core.progress import Reporter, SilentReporter
-from reco_core.training.checkpoint import Checkpoint, Progress, no_points, read_checkpoint, write_checkpoint
+from reco_core.progress import Reporter
+from reco_core.training.checkpoint import NOTHING_BEFORE, Before, Checkpoint, Progress, no_points, write_checkpoint
 from reco_core.training.files import Arrays
 from reco_core.training.kept import WeightsFolder
 from reco_core.training.layouts import training_examples
 from reco_core.training.steps import CompiledSteps
 from reco_core.training.summaries import Point, Summaries
+from reco_core.training.teachers import Teachers
 from reco_core.training.trained import TrainedModel, model_scorer
 from reco_core.training.updates import Updates
 
@@ -33,69 +34,44 @@ MOST_VALIDATION_EXAMPLES = 10_000
 _PAUSE_PER_WRITING = 20
 
 
-def train(
-    config: JobConfig,
-    model: DualEncoder,
-    example_set: ExampleSet,
-    *,
-    checkpoints: Path,
-    identity: str,
-    weights: WeightsFolder | None = None,
-    summaries: Summaries | None = None,
-    resume_from: Path | None = None,
-    reporter: Reporter | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> TrainedModel:
-    """Train until validation NDCG@10 stops rising.
+@dataclass(frozen=True)
+class Surroundings:
+    """Of a run: where it writes, whom it tells, and who stops it."""
+
+    checkpoints: Path  # folder
+    identity: str  # hash of all that a checkpoint must agree with to be resumed from
+    reporter: Reporter
+    should_stop: Callable[[], bool]  # asked between calls of the compiled loop, some four times a second
+
+
+class Loop:
+    """One model's training, or this process's share of it.
 
     Args:
-        checkpoints: folder for checkpoints; each is announced to `reporter`.
-        identity: hash of all that a checkpoint must agree with to be resumed from.
-        weights: where the weights of the best epoch and of those kept go, if anywhere.
+        weights_folder: where the weights of the best epoch and of those kept go, if anywhere.
         summaries: curves for TensorBoard, if wanted.
-        resume_from: a checkpoint to go on from; the result is the same as without the interruption.
-        should_stop: asked between calls of the compiled loop, some four times a second.
-
-    Raises:
-        Diverged: the loss is no longer finite.
-        Interrupted: `should_stop` said so; a checkpoint was written first.
-        CheckpointMismatch: `resume_from` belongs to another run.
+        before: what was trained before, which each checkpoint carries along.
     """
-    run = _Run(
-        config, model, example_set, checkpoints, identity, weights, summaries, reporter or SilentReporter(), should_stop
-    )
-    try:
-        run.begin(resume_from)
-        return run.to_the_end()
-    finally:
-        if summaries is not None:
-            summaries.close()
-
-
-class _Run:
-    """One process's share of a training run."""
 
     def __init__(
         self,
         config: JobConfig,
         model: DualEncoder,
         example_set: ExampleSet,
-        checkpoints: Path,
-        identity: str,
-        weights_folder: WeightsFolder | None,
-        summaries: Summaries | None,
-        reporter: Reporter,
-        should_stop: Callable[[], bool],
+        surroundings: Surroundings,
+        *,
+        weights_folder: WeightsFolder | None = None,
+        summaries: Summaries | None = None,
+        before: Before = NOTHING_BEFORE,
     ) -> None:
         self.config = config
         self.model = model
         self.example_set = example_set
-        self.checkpoints = checkpoints
-        self.identity = identity
+        self.surroundings = surroundings
+        self.reporter = surroundings.reporter
         self.weights_folder = weights_folder
         self.summaries = summaries
-        self.reporter = reporter
-        self.should_stop = should_stop
+        self.before = before
         self.data = training_examples(config, example_set)
         self.steps = config.training.steps_per_epoch or self.data.steps
         self.weights = model.trainable_variables
@@ -105,15 +81,19 @@ class _Run:
         self.best: Arrays = ()
         self.last_saved = time.monotonic()
         self.saving_seconds = 0.0  # that the last checkpoint took
-        self.calls = CompiledSteps(config, model, self.optimizer, self.data)
+        teachers = Teachers(config, example_set, before.teachers) if config.training.teachers else None
+        self.calls = CompiledSteps(config, model, self.optimizer, self.data, teachers)
         self._order: tuple[int, Any] = (-1, None)
 
-    def begin(self, resume_from: Path | None) -> None:
-        """Take up what the checkpoint holds, or nothing; bring the folders to the same state."""
+    def begin(self, checkpoint: Checkpoint | None) -> None:
+        """Take up what the checkpoint holds, or nothing; bring the folders to the same state.
+
+        Raises:
+            CheckpointMismatch: it is of another architecture.
+        """
         points, kept = no_points(), dict[int, Arrays]()
-        if resume_from is not None:
-            shapes = {"model": _shapes(self.weights), "optimizer": _shapes(self.optimizer.variables)}
-            checkpoint = read_checkpoint(resume_from, self.identity, shapes)
+        if checkpoint is not None:
+            checkpoint.require({"model": _shapes(self.weights), "optimizer": _shapes(self.optimizer.variables)})
             _assign(self.weights, checkpoint.model)
             _assign(self.optimizer.variables, checkpoint.optimizer)
             self.progress, self.best = checkpoint.progress, checkpoint.best
@@ -228,7 +208,7 @@ class _Run:
 
     def pause(self) -> None:
         """Between two calls: write a checkpoint if one is due, stop if asked to."""
-        stop = self.should_stop()
+        stop = self.surroundings.should_stop()
         least = self.config.training.checkpoint_seconds
         if least > 0:  # 0 asks for one at every call, whatever that takes
             least = max(least, _PAUSE_PER_WRITING * self.saving_seconds)
@@ -241,18 +221,19 @@ class _Run:
     def save(self) -> None:
         began = time.monotonic()
         checkpoint = Checkpoint(
-            self.identity,
+            self.surroundings.identity,
             self.progress,
             _values(self.weights),
             _values(self.optimizer.variables),
             self.best,
             {} if self.weights_folder is None else self.weights_folder.kept,
             no_points() if self.summaries is None else self.summaries.points(),
+            self.before,
         )
-        path = write_checkpoint(self.checkpoints, checkpoint)
+        path = write_checkpoint(self.surroundings.checkpoints, checkpoint)
         self.last_saved = time.monotonic()
         self.saving_seconds = self.last_saved - began
-        self.reporter.checkpoint(path, self.progress.epoch, self.progress.step)
+        self.reporter.checkpoint(path, self.before.epochs + self.progress.epoch, self.progress.step)
 
     def report_progress(self) -> None:
         training = self.config.training

@@ -6,13 +6,21 @@ of matrices and the exponentials are done once, and what lies between is given u
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 _NO_CANDIDATE = -1e9  # far below any score, and finite, so that gradients stay numbers
 _CHUNK_SCORES = 6_200_000  # at once: 25 MB, which a shared cache holds
 _CHUNK_SAMPLED = 1_000_000  # 4 MB, which the cores' own caches hold; parts cost nothing, since there are few negatives
+
+
+class Taught(NamedTuple):
+    """What teachers say of the examples: their scores are the products of both."""
+
+    contexts: Any  # float32 [batch, numbers]
+    rows: Any  # float32 [items, numbers]
+    weight: float  # of the target
 
 
 def full_softmax(
@@ -23,11 +31,13 @@ def full_softmax(
     weights: Any,
     label_smoothing: float = 0.0,
     total: Any = None,
+    taught: Taught | None = None,
 ) -> Any:
     """Weighted mean cross-entropy over the whole vocabulary.
 
     With smoothing e over V items the target is 1 - e on the label plus e / V on every item (Szegedy et al. 2016):
-    log-sum-exp - (1 - e) * score of the label - e * mean score.
+    log-sum-exp - (1 - e) * score of the label - e * mean score. With teachers of weight w it is 1 - w times that, plus
+    w times their probabilities (Hinton et al. 2015).
 
     Args:
         contexts: float32 [batch, dim].
@@ -36,10 +46,13 @@ def full_softmax(
         labels: int32 [batch], indices from 1.
         weights: float32 [batch].
         total: what the weights of the mean add up to, where these examples are a share of it; None: they are all.
+        taught: what teachers say; nothing of it is learned.
     """
     # scores [0 log(3)], label 1 -> log(1 + 3) - 0 = 1.386
     batch, items = contexts.shape[0], rows.shape[0]
     step = max(1, min(batch, _CHUNK_SCORES // items))
+    by_label = 1.0 if taught is None else 1.0 - taught.weight
+    on_label, on_all = by_label * (1.0 - label_smoothing), by_label * label_smoothing
 
     @tf.custom_gradient
     def loss(contexts: Any, rows: Any, biases: Any) -> Any:
@@ -53,30 +66,34 @@ def full_softmax(
         turned = tf.zeros([contexts.shape[1], items])
         for begin in range(0, batch, step):
             part = slice(begin, begin + step)
-            found = _chunk(contexts[part], rows, labels[part] - 1, shares[part][:, None], label_smoothing)
+            said = None if taught is None else taught._replace(contexts=taught.contexts[part])
+            found = _chunk(contexts[part], rows, labels[part] - 1, shares[part][:, None], on_label, on_all, said)
             value += found[0]
             of_contexts.append(found[1][:, :-1])
             turned += found[2]
         # turned by a product, which is faster than a transposition
         of_rows = tf.matmul(turned, tf.eye(turned.shape[0]), transpose_a=True)
-        on_label = contexts * ((1.0 - label_smoothing) * shares[:, None])
-        of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None] - 1, on_label)
-        if label_smoothing:
-            of_rows -= label_smoothing / items * tf.reduce_sum(contexts * shares[:, None], axis=0, keepdims=True)
+        of_rows = tf.tensor_scatter_nd_sub(of_rows, labels[:, None] - 1, contexts * (on_label * shares[:, None]))
+        if on_all:
+            of_rows -= on_all / items * tf.reduce_sum(contexts * shares[:, None], axis=0, keepdims=True)
         gradients = (tf.concat(of_contexts, axis=0), of_rows[:, :-1], of_rows[:, -1])
         return value, lambda upstream: tuple(upstream * gradient for gradient in gradients)
 
     return loss(contexts, rows, biases)
 
 
-def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float) -> tuple[Any, Any, Any]:
+def _chunk(
+    contexts: Any, rows: Any, labels: Any, shares: Any, on_label: float, on_all: float, taught: Taught | None
+) -> tuple[Any, Any, Any]:
     """Loss of some examples, each counting with its share; the gradient of contexts; and, turned, of rows.
 
-    That of rows lacks what the target has of it.
+    That of rows lacks what the label and an even distribution have of the target.
 
     Args:
         contexts: float32 [batch, dim].
         rows: float32 [items, dim + 1], ones in the last column.
+        on_label: how much of the target stands on the label.
+        on_all: how much is spread evenly over all items; the rest is the teachers'.
     """
     dim = contexts.shape[1]
     label_rows = tf.gather(rows[:, :dim], labels)
@@ -84,18 +101,27 @@ def _chunk(contexts: Any, rows: Any, labels: Any, shares: Any, smoothing: float)
     scores = tf.matmul(contexts, rows[:, :dim], transpose_b=True)
     highest = tf.reduce_max(scores, axis=1, keepdims=True)
     powers = tf.exp(scores - highest)
-    sums = tf.matmul(powers, rows)
-    total = sums[:, dim:]
-    losses = tf.math.log(total) + highest - (1.0 - smoothing) * label_scores
     # probability of item v = powers[v] / total; each score's gradient is that, less what the target has
-    scale, on_label = shares / total, (1.0 - smoothing) * shares
-    of_contexts = sums[:, :dim] * scale - label_rows * on_label
-    # a product that reads the scores as they lie is faster than one whose result lies as the rows do
-    turned = tf.matmul(contexts * scale, powers, transpose_a=True)
-    if smoothing:
+    if taught is None:
+        sums = tf.matmul(powers, rows)
+        total = sums[:, dim:]
+        # a product that reads the scores as they lie is faster than one whose result lies as the rows do
+        turned = tf.matmul(contexts * (shares / total), powers, transpose_a=True)
+        of_contexts = sums[:, :dim] * (shares / total)
+        losses = tf.math.log(total) + highest
+    else:
+        total = tf.reduce_sum(powers, axis=1, keepdims=True)
+        theirs = taught.weight * tf.nn.softmax(tf.matmul(taught.contexts, taught.rows, transpose_b=True))
+        apart = powers / total - theirs
+        turned = tf.matmul(contexts * shares, apart, transpose_a=True)
+        of_contexts = tf.matmul(apart, rows[:, :dim]) * shares
+        losses = tf.math.log(total) + highest - tf.reduce_sum(theirs * scores, axis=1, keepdims=True)
+    losses -= on_label * label_scores
+    of_contexts -= on_label * shares * label_rows
+    if on_all:
         mean_row = tf.reduce_mean(rows[:, :dim], axis=0, keepdims=True)
-        losses -= smoothing * tf.reduce_sum(contexts * mean_row, axis=1, keepdims=True)
-        of_contexts -= smoothing * shares * mean_row
+        losses -= on_all * tf.reduce_sum(contexts * mean_row, axis=1, keepdims=True)
+        of_contexts -= on_all * shares * mean_row
     return tf.reduce_sum(losses * shares), of_contexts, turned
 
 

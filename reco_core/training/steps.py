@@ -18,6 +18,7 @@ from reco_core.training.losses import batch_softmax, full_softmax
 from reco_core.training.sampled_step import SampledStep, encoded
 from reco_core.training.sequences import SequenceExamples
 from reco_core.training.shares import added, filled_up, shares_for, standing_for, values_of
+from reco_core.training.teachers import Teachers
 from reco_core.training.updates import Updates
 
 # One call of the compiled loop lasts about this long: it answers a stop request soon, and costs nothing.
@@ -28,7 +29,12 @@ class CompiledSteps:
     """Several steps per call of a compiled function; how many never changes the result."""
 
     def __init__(
-        self, config: JobConfig, model: DualEncoder, updates: Updates, data: TrainingExamples | SequenceExamples
+        self,
+        config: JobConfig,
+        model: DualEncoder,
+        updates: Updates,
+        data: TrainingExamples | SequenceExamples,
+        teachers: Teachers | None = None,
     ) -> None:
         self.data = data
         self.steps_per_call = 1
@@ -39,7 +45,7 @@ class CompiledSteps:
         if config.training.loss_for(model.label_encoder.items) == "sampled_softmax":
             step: Callable[[Any, Any], Any] = SampledStep(config, model, updates, data)
         else:
-            step = _whole_step(config, model, updates, data)
+            step = _whole_step(config, model, updates, data, teachers)
         scalar = tf.TensorSpec([], tf.int32)
         order_spec = tf.TensorSpec([None, *data.order_shape], tf.int32)
 
@@ -88,7 +94,11 @@ class CompiledSteps:
 
 
 def _whole_step(
-    config: JobConfig, model: DualEncoder, updates: Updates, data: TrainingExamples | SequenceExamples
+    config: JobConfig,
+    model: DualEncoder,
+    updates: Updates,
+    data: TrainingExamples | SequenceExamples,
+    teachers: Teachers | None,
 ) -> Callable[[Any, Any], Any]:
     """A step that reads and updates all rows of the item table."""
     variables = model.trainable_variables
@@ -101,6 +111,7 @@ def _whole_step(
         batch = data.gather(order)
         seed = (tf.constant(config.seed % 2**31), number)
         labels, weights = tf.reshape(batch.labels, [-1]), tf.reshape(batch.weights, [-1])
+        taught = None if teachers is None else teachers.say(batch)
         with tf.GradientTape() as tape, standing_for(variables, values):
             tape.watch(values)
             rows, biases = labels_encoder.rows(model.id_drop_seed(seed)), labels_encoder.biases()
@@ -110,7 +121,8 @@ def _whole_step(
                 scores = tf.matmul(contexts, tf.gather(rows, labels - 1), transpose_b=True)
                 loss = batch_softmax(scores + tf.gather(biases, labels - 1), labels, weights)
             else:
-                loss = full_softmax(contexts, rows, biases, labels, weights, training.label_smoothing, total)
+                smoothing = training.label_smoothing
+                loss = full_softmax(contexts, rows, biases, labels, weights, smoothing, total, taught)
         # dense, so that every optimizer treats rows that took no part in the same way
         return [loss, *(tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, values))]
 

@@ -37,13 +37,12 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="session")
 def made_with_weights(tensorflow_runtime, make_planted, make_config, tmp_path_factory) -> Made:
-    """A run that kept the weights of its newest two epochs of four."""
+    """A run with a teacher that kept the weights of its newest two epochs of four."""
     from reco_core import pipeline
 
     folder = tmp_path_factory.mktemp("weights")
-    config = make_config(
-        "cnn", training={"max_epochs": 4, "keep_checkpoints": 2}, export={"variants": ["float32", "float16"]}
-    )
+    training = {"max_epochs": 4, "keep_checkpoints": 2, "teachers": 1, "teacher_epochs": 1}
+    config = make_config("cnn", training=training, export={"variants": ["float32", "float16"]})
     log = make_planted(31, users=120, items=40)
     pipeline.run(config, log, folder / "bundle", work=folder)
     return Made(config, log, folder / "bundle", folder)
@@ -65,6 +64,8 @@ def again(made_with_weights, tmp_path):
 def test_the_run_leaves_the_best_weights_and_the_newest(made_with_weights):
     names = sorted(path.name for path in (made_with_weights.work / "weights").iterdir())
     assert names == ["best.npz", "epoch-00003.npz", "epoch-00004.npz"]
+    training = read(made_with_weights.bundle / "report.json")["training"]
+    assert (training["epochs"], training["teachers"]) == (4, 1)
 
 
 @pytest.mark.slow

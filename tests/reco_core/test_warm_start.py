@@ -66,7 +66,7 @@ def test_stopped_and_resumed_it_is_the_same_bundle_and_names_its_base(trained, p
     from reco_core import pipeline, training
 
     config = make_config(
-        training={"max_epochs": 3, "checkpoint_seconds": 0},
+        training={"max_epochs": 3, "checkpoint_seconds": 0, "teachers": 2},  # which it has no need of
         export={"variants": ["float32"], "default_variant": "float32"},
     )
     base = base_file(trained, tmp_path / "films.work" / "weights" / "best.npz")
@@ -100,6 +100,8 @@ def test_stopped_and_resumed_it_is_the_same_bundle_and_names_its_base(trained, p
     assert stated["weights_sha256"] == tree(tmp_path / "films.work")["weights/best.npz"]
     assert stated["items"] == {"carried": KNOWN, "new": 10, "dropped": 10}
     assert stated["may_know_test_data"] is False
+    config_of_it = json.loads((tmp_path / "one" / "manifest.json").read_text())["config"]
+    assert config_of_it["training"]["teachers"] == 0
     assert json.loads((tmp_path / "one" / "report.json").read_text())["training"]["base"] == stated
 
     # its own weights say it too, so that an export again is the same bundle

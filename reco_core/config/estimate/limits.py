@@ -123,8 +123,11 @@ def _knobs(config: JobConfig, found: Estimate) -> list[_Knob]:
         _Knob("examples", "max_history_length", shortest, config.examples.max_history_length),
         _Knob("training", "max_epochs", 1, config.training.max_epochs),
     ]
-    kept = config.training.most_kept
-    return [*knobs, _Knob("training", "keep_checkpoints", 0, kept)] if kept else knobs
+    counts = {
+        "teachers": config.training.teachers_for(found.work.vocabulary),
+        "keep_checkpoints": config.training.most_kept,
+    }
+    return knobs + [_Knob("training", field, 0, now) for field, now in counts.items() if now]
 
 
 def _baselines(config: JobConfig, found: Estimate) -> tuple[tuple[BaselineName, ...], tuple[BaselineName, ...]]:

@@ -18,6 +18,8 @@ _FLOAT = 4
 _SCORES = 4  # logits, their exponentials and the gradients of both, alive at once
 _ACTIVATIONS = 6
 _COPIES = 14  # weights, two moments, gradients, the best weights, the checkpoint, the tables in export
+_TEACHER_COPIES = 4  # of each one's weights: the arrays, on the device, its table beside the others', the checkpoint
+_TEACHERS_SCORES = 3  # theirs, their probabilities, and what the model's are apart from them
 _ROW = 120  # columns of the log, sorted; timelines; positions of examples
 _FOLLOWERS = 380  # of a row, for the baseline cooccurrence and the neighbour head: ten pairs, merged
 _MOST_ENTRIES, _MOST_BLENDED = 1 << 20, 1024  # as in reco_core.training.neighbours
@@ -43,6 +45,9 @@ def memory_bytes(config: JobConfig, work: Workload, batch: int) -> int:
             size += _UNROLLED_STEP * length
     loss = config.training.loss_for(items)
     candidates = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, items)
+    if teachers := config.training.teachers_for(items):
+        size += _TEACHER_COPIES * teachers * _FLOAT * parameters(config, work)
+        size += _FLOAT * batch * _TEACHERS_SCORES * items
     # beside each position, of attention's scores too
     read = packed_columns(length) if config.trains_on_sequences else length
     size += _FLOAT * batch * (_SCORES * candidates + _ACTIVATIONS * read * widest)

@@ -55,6 +55,24 @@ def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     return steps * step_seconds(config, work, batch) + validation * (forward + ranking)
 
 
+def _teachers_seconds(config: JobConfig, work: Workload, batch: int) -> float:
+    """All teachers' training."""
+    training = config.training
+    teachers = training.teachers_for(work.vocabulary)
+    alone = config.model_copy(update={"training": training.model_copy(update={"teachers": 0})})
+    each = _compile_seconds(config) + _SCORER + training.epochs_of_teachers * epoch_seconds(alone, work, batch)
+    return teachers * each
+
+
+def _asking_seconds(config: JobConfig, work: Workload, read: int, batch: int) -> float:
+    """What a step asks the teachers: each one's scores of all items, and their probabilities."""
+    teachers, items = config.training.teachers_for(work.vocabulary), work.vocabulary
+    if not teachers:
+        return 0.0
+    scores = 2 * batch * items * config.model.embedding_dim / _MATRIX_RATE
+    return teachers * (scores + _encoder_seconds(config, read, batch) / 3) + 2 * _SCORE * batch * items
+
+
 def step_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     """One training step: forward, backward (twice the forward's operations) and the update of all parameters."""
     dim = config.model.embedding_dim
@@ -64,7 +82,7 @@ def step_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     loss = config.training.loss_for(work.vocabulary)
     items = {"batch_softmax": batch, "sampled_softmax": config.training.negatives}.get(loss, work.vocabulary)
     seconds = _STEP + 6 * batch * (items * dim + dense) / _MATRIX_RATE + _encoder_seconds(config, read, batch)
-    seconds += _SCORE * batch * items + _EMBEDDED * read * dim
+    seconds += _SCORE * batch * items + _EMBEDDED * read * dim + _asking_seconds(config, work, read, batch)
     if loss == "sampled_softmax":
         touched = min(work.vocabulary, read + batch + items)
         return seconds + _PARAMETER * (touched * dim + dense) + _SPARSE_STEP
@@ -96,7 +114,10 @@ def phase_seconds(config: JobConfig, work: Workload, batch: int, epochs: int) ->
     return {
         "validate": 3.2 + 1e-6 * work.rows,  # starting Python and TensorFlow, reading the log
         "build_examples": 0.1 + 4e-7 * work.rows + 2e-6 * work.vocabulary,
-        "train": _compile_seconds(config) + _SCORER + epochs * epoch_seconds(config, work, batch),
+        "train": _teachers_seconds(config, work, batch)
+        + _compile_seconds(config)
+        + _SCORER
+        + epochs * epoch_seconds(config, work, batch),
         "export": _export_seconds(config, work),
         "evaluate": _evaluate_seconds(config, work),
         "verify": 0.2 + _variants(config) * checks * (_call_seconds(config, work) + _PYTHON),

@@ -49,6 +49,8 @@ GROWING = [
     ("training", "batch_size", st.integers(1, 65536)),
     ("training", "max_epochs", st.integers(1, 10000)),
     ("training", "keep_checkpoints", st.integers(0, 10000)),
+    ("training", "teachers", st.integers(0, 8)),
+    ("training", "teacher_epochs", st.integers(1, 10000)),
     ("evaluation", "bootstrap_samples", st.integers(100, 100_000)),
 ]
 encoders = st.one_of(

@@ -33,6 +33,7 @@ def one(files):
         best=(random.normal(size=(2, 3)).astype(np.float32), np.float32(6)),
         kept={2: (np.arange(3.0), np.float32(7)), 10: (np.arange(4.0), np.float32(8))},
         points=random.normal(size=(2, 5)),
+        before=files.Before(((np.arange(2.0),), (np.arange(3.0),)), 9),
     )
 
 
@@ -42,7 +43,8 @@ def at_step(one, step: int):
 
 def test_all_of_it_comes_back(files, one, tmp_path):
     path = files.write_checkpoint(tmp_path / "new", one)
-    found = files.read_checkpoint(path, "a run", SHAPES)
+    found = files.read_checkpoint(path, "a run")
+    found.require(SHAPES)
     assert (found.identity, found.progress) == (one.identity, one.progress)
     for group in ("model", "optimizer", "best"):
         for left, right in zip(getattr(found, group), getattr(one, group), strict=True):
@@ -52,6 +54,9 @@ def test_all_of_it_comes_back(files, one, tmp_path):
     for epoch, arrays in one.kept.items():
         assert all(np.array_equal(*pair) for pair in zip(found.kept[epoch], arrays, strict=True))
     assert np.array_equal(found.points, one.points)
+    assert [[array.tolist() for array in arrays] for arrays in found.before.teachers] == [[[0, 1]], [[0, 1, 2]]]
+    assert found.before.epochs == 9
+    assert path.name == "checkpoint-00012-0000007.npz"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_all_of_it_comes_back(files, one, tmp_path):
 def test_what_belongs_elsewhere_is_refused(files, one, tmp_path, identity, shapes, said):
     path = files.write_checkpoint(tmp_path, one)
     with pytest.raises(CheckpointMismatch, match=said):
-        files.read_checkpoint(path, identity, shapes)
+        files.read_checkpoint(path, identity).require(shapes)
 
 
 def test_every_damaged_file_is_refused(files, one, tmp_path):
@@ -74,11 +79,11 @@ def test_every_damaged_file_is_refused(files, one, tmp_path):
     for length in [0, 1, len(whole) // 2, len(whole) - 1]:
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
-            files.read_checkpoint(path, "a run", SHAPES)
+            files.read_checkpoint(path, "a run")
     at = whole.index(np.asarray(one.model[0]).tobytes())
     path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
-        files.read_checkpoint(path, "a run", SHAPES)
+        files.read_checkpoint(path, "a run")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\x01\x00", b"PK\x05\x06" + bytes(18), None])
@@ -90,7 +95,7 @@ def test_other_files_are_refused(files, tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
-        files.read_checkpoint(path, "a run", SHAPES)
+        files.read_checkpoint(path, "a run")
 
 
 @pytest.mark.parametrize("header", [b"{", b"{}", b"[]", b'{"identity": "a run", "progress": {"other": 1}}'])
@@ -98,19 +103,19 @@ def test_a_header_that_says_something_else_is_refused(files, tmp_path, header):
     path = tmp_path / "other.npz"
     np.savez(path, header=np.frombuffer(header, np.uint8))
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
-        files.read_checkpoint(path, "a run", {})
+        files.read_checkpoint(path, "a run")
 
 
 def test_pickled_objects_are_refused(files, tmp_path):
     path = tmp_path / "evil.npz"
     np.savez(path, header=np.array([{"a": 1}], dtype=object))
     with pytest.raises(CheckpointMismatch):
-        files.read_checkpoint(path, "a run", {})
+        files.read_checkpoint(path, "a run")
 
 
 def test_an_absent_file_is_refused(files, tmp_path):
     with pytest.raises(CheckpointMismatch):
-        files.read_checkpoint(tmp_path / "absent.npz", "a run", SHAPES)
+        files.read_checkpoint(tmp_path / "absent.npz", "a run")
 
 
 def test_a_write_that_dies_leaves_the_old_checkpoint(files, one, tmp_path, monkeypatch):

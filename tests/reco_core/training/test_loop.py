@@ -2,81 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
-from reco_core.errors import CheckpointMismatch, Diverged, Interrupted
+from reco_core.errors import CheckpointMismatch, Diverged
 from reco_core.evaluation import BASELINES, evaluate
 from reco_core.examples import generate
-from reco_core.progress import SilentReporter
-
-
-class Recorder(SilentReporter):
-    """Remembers epochs and checkpoints."""
-
-    def __init__(self) -> None:
-        self.epochs: list[tuple[int, dict[str, float]]] = []
-        self.checkpoints: list[tuple[Path, int, int]] = []
-        self.shares: list[tuple[int, int]] = []
-
-    def epoch(self, epoch, metrics) -> None:
-        self.epochs.append((epoch, dict(metrics)))
-
-    def checkpoint(self, path, epoch, step) -> None:
-        assert path.exists()
-        self.checkpoints.append((path, epoch, step))
-
-    def progress(self, done, total, unit, eta_seconds=None) -> None:
-        self.shares.append((done, total))
-
-
-@pytest.fixture(scope="session")
-def small(make_planted):
-    return make_planted(21, users=60, items=30)
-
-
-@pytest.fixture
-def train(tensorflow_runtime, small, make_config, tmp_path, monkeypatch) -> Callable[..., Any]:
-    """Trains a model of its own; `one_step`: a call of the compiled loop is a single step, so it stops anywhere."""
-    from reco_core import model, training
-    from reco_core.training import steps
-
-    def run(config=None, *, identity="run", folder="checkpoints", one_step=False, data=small, **options):
-        config = config or make_config(training={"max_epochs": 3})
-        if one_step:
-            monkeypatch.setattr(steps, "_CALL_SECONDS", 0.0)
-        example_set = generate(config, data)
-        built = model.build(config, example_set.vocabulary)
-        return training.train(config, built, example_set, checkpoints=tmp_path / folder, identity=identity, **options)
-
-    return run
-
-
-def stop_after(calls: int) -> Callable[[], bool]:
-    """True from the `calls`th time on that it is asked."""
-    asked = 0
-
-    def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= calls
-
-    return should_stop
-
-
-def weights(found) -> list[bytes]:
-    return [array.tobytes() for array in found.model.get_weights()]
-
-
-def interrupted(train, calls: int, **options) -> tuple[Path, int, int]:
-    recorder = Recorder()
-    with pytest.raises(Interrupted):
-        train(one_step=True, reporter=recorder, should_stop=stop_after(calls), **options)
-    return recorder.checkpoints[-1]
+from tests.reco_core.training.runs import Recorder, interrupted, weights
 
 
 @pytest.mark.slow

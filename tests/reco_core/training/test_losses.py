@@ -54,6 +54,59 @@ def test_large_scores_do_not_overflow(loss):
     assert loss(scores, np.array([2], np.int32), np.ones(1, np.float32), 0.0) == pytest.approx(3e4)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("at_once", [6_200_000, 20])  # all examples, or two
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_teachers_are_a_part_of_the_target(tensorflow_runtime, monkeypatch, smoothing, at_once, weight):
+    import tensorflow as tf
+
+    from reco_core.training import losses
+
+    monkeypatch.setattr(losses, "_CHUNK_SCORES", at_once)
+    random = np.random.default_rng(3)
+    batch, items = 5, 10
+    contexts, rows, said, their_rows = (
+        random.normal(size=size).astype(np.float32) for size in [(batch, 4), (items, 4), (batch, 6), (items, 6)]
+    )
+    biases = random.normal(size=items).astype(np.float32)
+    labels = np.array([1, 10, 4, 4, 7], np.int32)
+    counts = np.array([1, 2, 0, 1, 1], np.float32)
+    learned = [tf.constant(contexts), tf.constant(rows), tf.constant(biases)]
+    taught = losses.Taught(tf.constant(said), tf.constant(their_rows), weight)
+    with tf.GradientTape() as tape:
+        tape.watch([*learned, taught.contexts, taught.rows])
+        found = losses.full_softmax(*learned, labels, counts, smoothing, None, taught)
+    gradients = tape.gradient(found, learned)
+
+    def probabilities(scores):
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    target = np.full((batch, items), (1 - weight) * smoothing / items)
+    target[np.arange(batch), labels - 1] += (1 - weight) * (1 - smoothing)
+    target += weight * probabilities(said.astype(np.float64) @ their_rows.T)
+    own = probabilities(contexts.astype(np.float64) @ rows.T + biases)
+    shares = (counts / counts.sum())[:, None]
+    assert float(found) == pytest.approx(-(shares * target * np.log(own)).sum(), rel=1e-5)
+    of_scores = shares * (own - target)
+    for gradient, expected in zip(gradients, (of_scores @ rows, of_scores.T @ contexts, of_scores.sum(0)), strict=True):
+        assert gradient.numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_nothing_flows_to_the_teachers(tensorflow_runtime):
+    import tensorflow as tf
+
+    from reco_core.training.losses import Taught, full_softmax
+
+    own, theirs = tf.eye(3), tf.eye(3) * 2
+    with tf.GradientTape() as tape:
+        tape.watch([own, theirs])
+        found = full_softmax(
+            own, tf.eye(3), tf.zeros(3), np.array([1, 2, 3]), tf.ones(3), 0.0, None, Taught(theirs, theirs, 0.5)
+        )
+    assert tape.gradient(found, theirs) is None
+
+
 @pytest.fixture
 def batch_loss(tensorflow_runtime):
     from reco_core.training.losses import batch_softmax
