@@ -81,9 +81,10 @@ class TrainingConfig(Section):
         0,
         ge=0,
         le=8,
-        description="Models of the same form that are trained first, each from a seed of its own. The one that ships "
-        "learns from their averaged scores beside the labels, which makes it more accurate and no larger, and takes as "
-        "much longer. Of full_softmax only; a training that begins with the weights of another version has none.",
+        description="Models of the same form that are trained first, each from a seed of its own. Each learns from the "
+        "averaged scores of those before it beside the labels, and so does the one that ships: it is more accurate "
+        "and no larger, and takes as much longer. Of full_softmax only; a training that begins with the weights of "
+        "another version has none.",
     )
     teacher_epochs: int | None = Field(
         None,

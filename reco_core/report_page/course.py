@@ -28,10 +28,11 @@ def learning(history: Sequence[Mapping[str, float]], training: Mapping[str, Any]
     best, exported = training.get("best_epoch"), training.get("exported_epoch")
     whose = "its weights are" if exported is None else f"those of epoch {words.count(exported)} are"
     teachers = training.get("teachers", 0)
-    taught = f", taught by {words.count(teachers)} other model{'s' * (teachers > 1)} trained before" if teachers else ""
+    others = "another model" if teachers == 1 else f"{words.count(teachers)} other models"
+    taught = f", taught by {others} trained before" if teachers else ""
     said = (
-        f"Training took {words.count(training.get('epochs'))} epochs{taught}; epoch {words.count(best)} had the best NDCG@10 "
-        f"on validation, and {whose} in the file."
+        f"Training took {words.count(training.get('epochs'))} epochs{taught}; epoch {words.count(best)} had the best "
+        f"NDCG@10 on validation, and {whose} in the file."
     )
     if not history:
         more = "The file was exported from kept weights, which don't hold the course of their training."

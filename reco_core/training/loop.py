@@ -50,7 +50,7 @@ class Loop:
     Args:
         weights_folder: where the weights of the best epoch and of those kept go, if anywhere.
         summaries: curves for TensorBoard, if wanted.
-        before: what was trained before, which each checkpoint carries along.
+        before: what was trained before and teaches this one; each checkpoint carries it along.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Loop:
         self.best: Arrays = ()
         self.last_saved = time.monotonic()
         self.saving_seconds = 0.0  # that the last checkpoint took
-        teachers = Teachers(config, example_set, before.teachers) if config.training.teachers else None
+        teachers = Teachers(config, example_set, before.teachers) if before.teachers else None
         self.calls = CompiledSteps(config, model, self.optimizer, self.data, teachers)
         self._order: tuple[int, Any] = (-1, None)
 

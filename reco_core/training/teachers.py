@@ -1,7 +1,7 @@
 """Teachers: models that are trained first, and whose averaged scores the one that ships learns from as well.
 
 Hinton et al. 2015, "Distilling the Knowledge in a Neural Network"; that a pupil of its teachers' own form learns to be
-better than each of them: Furlanello et al. 2018, "Born-Again Neural Networks".
+better than each of them, and so can teach the next: Furlanello et al. 2018, "Born-Again Neural Networks".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SEEDS_APART = 1_000_003
 
 
 def teacher_config(config: JobConfig, number: int) -> JobConfig:
-    """How teacher `number`, from 0, is trained: as the model itself would be without any, but from another seed."""
+    """How teacher `number`, from 0, is trained: as the model itself, but from another seed."""
     alone = {"teachers": 0, "max_epochs": config.training.epochs_of_teachers, "keep_checkpoints": 0}
     training = config.training.model_copy(update={**alone, "tensorboard": False})
     seed = (config.seed + _SEEDS_APART * (number + 1)) % 2**32

@@ -1,4 +1,4 @@
-"""Stage 4 as a whole: the teachers that the config asks for, one after the other, then the model itself."""
+"""Stage 4 as a whole: the teachers that the config asks for, each taught by those before, then the model."""
 
 from __future__ import annotations
 

@@ -56,12 +56,12 @@ def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
 
 
 def _teachers_seconds(config: JobConfig, work: Workload, batch: int) -> float:
-    """All teachers' training."""
-    training = config.training
-    teachers = training.teachers_for(work.vocabulary)
-    alone = config.model_copy(update={"training": training.model_copy(update={"teachers": 0})})
-    each = _compile_seconds(config) + _SCORER + training.epochs_of_teachers * epoch_seconds(alone, work, batch)
-    return teachers * each
+    """All teachers' training, the n-th taught by the n - 1 before it."""
+    training, seconds = config.training, 0.0
+    for number in range(training.teachers_for(work.vocabulary)):
+        one = config.model_copy(update={"training": training.model_copy(update={"teachers": number})})
+        seconds += _compile_seconds(config) + _SCORER + training.epochs_of_teachers * epoch_seconds(one, work, batch)
+    return seconds
 
 
 def _asking_seconds(config: JobConfig, work: Workload, read: int, batch: int) -> float:
