@@ -79,15 +79,18 @@ def rows(document: Mapping[str, Any], items: int, attribute: str | None) -> Rows
         attribute: what its item table says of the items, if anything.
     """
     config = load(document)
+    # as long as each teacher learns, and so no worse than one
+    untaught: dict[str, Any] = {"training.teachers": 0, "training.max_epochs": config.training.epochs_of_teachers}
     wanted = {
         "sampled-softmax": (
-            "sampled softmax, which smooths no labels",
-            {"training.loss": "sampled_softmax", "training.label_smoothing": 0},
+            "sampled softmax, which smooths no labels and has no teachers",
+            {"training.loss": "sampled_softmax", "training.label_smoothing": 0, **untaught},
         ),
         "full-softmax": ("full softmax", {"training.loss": "full_softmax"}),
         "windows": ("windows instead of whole sequences", {"training.examples": "windows"}),
         "sequences": ("whole sequences instead of windows", {"training.examples": "sequences"}),
         "no-smoothing": ("without label smoothing", {"training.label_smoothing": 0}),
+        "no-teachers": ("without teachers", untaught),
         "no-neighbours": ("without the neighbour head", {"model.neighbours": False}),
         "neighbours": ("with the neighbour head", {"model.neighbours": True}),
         "attributes": ("with item attributes", {"model.item_attribute": "auto"}),

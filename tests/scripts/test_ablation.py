@@ -28,7 +28,7 @@ def rows(ablation: ModuleType, document: dict[str, Any], attribute: str | None =
 
 def test_each_part_of_the_sequential_preset_has_a_row(ablation: ModuleType) -> None:
     found = rows(ablation, {"preset": "sequential"})
-    assert found == ["as-given", "sampled-softmax", "windows", "no-smoothing", "no-neighbours"]
+    assert found == ["as-given", "sampled-softmax", "windows", "no-smoothing", "no-teachers", "no-neighbours"]
 
 
 def test_attributes_make_a_row_where_the_data_have_some(ablation: ModuleType) -> None:
