@@ -26,6 +26,13 @@ _GENRES = {
 }
 # By a teacher a model learns in half of the epochs what it would have learned without, and more.
 _TAUGHT = {"teachers": 1, "teacher_epochs": 20, "max_epochs": 12}
+_SEQUENTIAL: Mapping[str, Any] = {
+    "encoder": {"type": "transformer"},
+    "examples": {"max_history_length": 50},
+    "model": {"dropout": 0.3, "neighbours": True},
+    "training": {"loss": "auto", "label_smoothing": 0.1, **_TAUGHT},
+    "export": {"max_bytes": 1_000_000},
+}
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "bow": Preset(
@@ -49,13 +56,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "sequential": Preset(
             "At most 1 MB: attention over the last 50 items, and each item's strongest followers.",
-            {
-                "encoder": {"type": "transformer"},
-                "examples": {"max_history_length": 50},
-                "model": {"dropout": 0.3, "neighbours": True},
-                "training": {"loss": "auto", "label_smoothing": 0.1, **_TAUGHT},
-                "export": {"max_bytes": 1_000_000},
-            },
+            _SEQUENTIAL,
+        ),
+        "timed": Preset(
+            "As `sequential`, with the time since the interaction before beside each item: for logs with times.",
+            {**_SEQUENTIAL, "features": {"history": [{"type": "time_gap"}]}},
         ),
         "large": Preset(
             "Whatever size it takes: 128 dimensions, the last 100 items, twice the training.",

@@ -29,7 +29,7 @@ def test_an_empty_document_is_the_default_config():
 def test_every_preset_loads_and_is_recorded(name):
     loaded = config.load({"preset": name})
     assert loaded.preset == name
-    encoders = {"reference": "rnn", "movielens": "rnn"} | dict.fromkeys(("tiny", "sequential", "large"), "transformer")
+    encoders = {"reference": "rnn", "movielens": "rnn"} | dict.fromkeys(("tiny", "sequential", "timed", "large"), "transformer")
     assert loaded.encoder.type == encoders.get(name, name)
 
 
