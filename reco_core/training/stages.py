@@ -50,13 +50,17 @@ class _Stage:
 class OfTeacher(_Stage):
     """Of teacher `number`, from 0: its epochs are lines for people, since the curve is that of the model that ships."""
 
+    @property
+    def _name(self) -> str:
+        return f"teacher {self._number + 1} of {len(self._lengths) - 1}"
+
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """See `Reporter`."""
-        self.log(f"epoch {epoch}: NDCG@10 {metrics['ndcg@10']:.4f} on validation")
+        self._reporter.log(f"{self._name}, epoch {epoch}: NDCG@10 {metrics['ndcg@10']:.4f} on validation")
 
     def log(self, message: str) -> None:
         """See `Reporter`."""
-        self._reporter.log(f"teacher {self._number + 1} of {len(self._lengths) - 1}: {message}")
+        self._reporter.log(f"{self._name}: {message}")
 
 
 class AfterTeachers(_Stage):

@@ -83,7 +83,7 @@ def test_what_ships_learns_from_them(train, make_config):
     assert [epoch for epoch, _ in listener.epochs] == [1, 2]
     assert found.epochs == 2
     told = [line for line in listener.lines if "NDCG@10" in line]
-    assert [line.split(":")[0] for line in told] == ["teacher 1 of 2", "teacher 2 of 2"]
+    assert [line.split(":")[0] for line in told] == ["teacher 1 of 2, epoch 1", "teacher 2 of 2, epoch 1"]
     # checkpoints count the epochs of all three, and progress goes from nothing to the end
     assert listener.checkpoints[-1][1:] == (4, 0)
     places = [place[1:] for place in listener.checkpoints]
