@@ -77,9 +77,9 @@ def _for_command_line() -> Celery:
     tasks.register(app, runtime)
 
     def start(**_kwargs: object) -> None:
-        runtime.make_ready()
-        Reaper(runtime).start()
-        Housekeeper(runtime).start()
+        if runtime.make_ready():  # otherwise it was told to stop before it could begin
+            Reaper(runtime).start()
+            Housekeeper(runtime).start()
 
     def stop(**_kwargs: object) -> None:
         runtime.stopping.set()

@@ -169,6 +169,11 @@ def _rank(
     top = np.zeros((total, LIST_LENGTH), np.int32) if lists else None
     buffers = threading.local()
 
+    def buffer(rows: int) -> NDArray[np.float32] | None:
+        """What this thread masked before, if that many rows fit into it."""
+        before: NDArray[np.float32] | None = getattr(buffers, "masked", None)
+        return before if before is not None and len(before) >= rows else None
+
     def rank(begin: int) -> int:
         """Rank one chunk; how many of its labels have been seen."""
         part = slice(begin, begin + step)
@@ -178,10 +183,7 @@ def _rank(
             raise ValueError(f"expected scores of shape {(len(block), items + 1)}, the scorer gave {scores.shape}")
         rows, seen = seen_pairs(timelines, block)
         labels = timelines.items[block.labels]
-        out = getattr(buffers, "masked", None)
-        masked = mask_scores(
-            scores, rows, seen, repeats=repeats, out=out if out is None or len(out) >= len(block) else None
-        )
+        masked = mask_scores(scores, rows, seen, repeats=repeats, out=buffer(len(block)))
         buffers.masked = masked
         found = rank_masked(masked, labels, items)
         ranks[part], tied[part] = found.ranks, found.tied
