@@ -24,13 +24,14 @@ _GENRES = {
     "layout": "flat",
     "length": 32,
 }
+_SMOOTHED = {"loss": "auto", "label_smoothing": 0.1}
 # By a teacher a model learns in half of the epochs what it would have learned without, and more.
 _TAUGHT = {"teachers": 1, "teacher_epochs": 20, "max_epochs": 12}
 _SEQUENTIAL: Mapping[str, Any] = {
     "encoder": {"type": "transformer"},
     "examples": {"max_history_length": 50},
     "model": {"dropout": 0.3, "neighbours": True},
-    "training": {"loss": "auto", "label_smoothing": 0.1, **_TAUGHT},
+    "training": {**_SMOOTHED, **_TAUGHT},
     "export": {"max_bytes": 1_000_000},
 }
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -50,7 +51,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "encoder": {"type": "transformer", "blocks": 1},
                 "examples": {"max_history_length": 50},
                 "model": {"dropout": 0.3, "neighbours": {"followers": 4}},
-                "training": {"loss": "auto", "label_smoothing": 0.1, **_TAUGHT},
+                "training": {**_SMOOTHED, **_TAUGHT},
                 "export": {"max_bytes": 256_000},
             },
         ),
@@ -60,7 +61,11 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
         "timed": Preset(
             "As `sequential`, with the time since the interaction before beside each item: for logs with times.",
-            {**_SEQUENTIAL, "features": {"history": [{"type": "time_gap"}]}},
+            {
+                **_SEQUENTIAL,
+                "features": {"history": [{"type": "time_gap"}]},
+                "training": {**_SMOOTHED, "max_epochs": 20},
+            },
         ),
         "large": Preset(
             "Whatever size it takes: 128 dimensions, the last 100 items, twice the training.",
@@ -68,7 +73,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "encoder": {"type": "transformer", "heads": 4, "feed_forward_ratio": 2},
                 "examples": {"max_history_length": 100},
                 "model": {"embedding_dim": 128, "dropout": 0.4, "neighbours": {"followers": 16}},
-                "training": {"loss": "auto", "label_smoothing": 0.1, "max_epochs": 40},
+                "training": {**_SMOOTHED, "max_epochs": 40},
             },
         ),
         "movielens": Preset(
