@@ -44,7 +44,7 @@ from reco_core.progress import Reporter, SilentReporter
 _TRAINING_FIELDS = {"seed", "repeats", "examples", "encoder", "features", "model", "training", "evaluation"}
 
 # Goes up when the same config and data come to be trained in other steps: no checkpoint of the older ones goes on then.
-_STEPS = 2
+_STEPS = 3
 
 
 def run(
@@ -86,17 +86,17 @@ def run(
     runtime = training.configure()
     earlier = None if base is None else training.read_base(base, base_version)
     if earlier is not None:
-        config = _without_teachers(within(config, earlier.weights.info.config))
+        config = within(config, earlier.weights.info.config).without_teachers()
         require_architecture(earlier.weights.info.config, config)
 
     with measured.phase("build_examples", reporter):
         prepared = _prepared(config, source, reporter)
         example_set, data_hash = prepared.example_set, prepared.data_hash
-        config = _resolved(config, prepared)
+        warm = examples.warm_only(example_set)
+        config = _resolved(config, prepared).for_items(warm.vocabulary.size)
         config, budget = _fitted(config, prepared, reporter, trained=earlier is not None)
         # time is no limit here: who starts it says how long it may take
         require_resources(config, prepared.workload, Limits(memory_bytes=machine_memory()))
-        warm = examples.warm_only(example_set)
         dual_encoder = model.build(config, warm.vocabulary, warm.timelines.features)
         begun_with = None
         if earlier is not None:
@@ -303,13 +303,8 @@ def _prepared(
 
 
 def _resolved(config: JobConfig, prepared: Prepared) -> JobConfig:
-    """With what depends on the data: the features that were read, and whether there are teachers."""
-    config = config.model_copy(update={"features": prepared.example_set.features})
-    return config if config.training.teachers_for(prepared.example_set.vocabulary.size) else _without_teachers(config)
-
-
-def _without_teachers(config: JobConfig) -> JobConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update={"teachers": 0})})
+    """With the features that were read, which is what the bundle states; `automatic` leaves them open."""
+    return config.model_copy(update={"features": prepared.example_set.features})
 
 
 def _fitted(

@@ -46,7 +46,7 @@ def wanted(job: Job, dataset: Dataset, max_bytes: int) -> Wanted | None:
     if job.type not in USERS or dataset.content_hash is None or max_bytes == 0:
         return None
     try:
-        key = cache_key(config.load(job.config), dataset.content_hash)
+        key = cache_key(config.load_whole(job.config), dataset.content_hash)
     except ConfigInvalid:  # the trainer says so
         return None
     return Wanted(job.project_id, key, dataset.content_hash)

@@ -32,7 +32,7 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
     from reco_core.bundle import zip_bundle
 
     outputs = folder / "outputs"
-    job_config, base = config.load(order["config"]), order.get("base")
+    job_config, base = config.load_whole(order["config"]), order.get("base")
     log = cache(partial(_interactions, folder))  # read where it is needed, and once
     prepared = _prepared(order, folder, job_config, reporter, log)
     if job_config.examples.tfrecord is not None:
@@ -72,7 +72,7 @@ def export(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, 
         _add_items(order, folder, reporter, stop)
         return
     outputs = folder / "outputs"
-    job_config = config.load(order["config"])
+    job_config = config.load_whole(order["config"])
     weights = _base_weights(order, folder)
     pipeline.export_again(
         weights,
@@ -97,7 +97,7 @@ def _add_items(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReport
     from reco_core.bundle import zip_bundle
 
     outputs, base = folder / "outputs", order["base"]
-    job_config = config.load(order["config"])
+    job_config = config.load_whole(order["config"])
     table = folder / "inputs" / "new_items.jsonl"
     rows = ({**item["features"], **{key: item[key] for key in _ITEM_KEYS}} for item in base["new_items"])
     table.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
@@ -128,7 +128,7 @@ def evaluate(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
         folder / "inputs" / "base",
         _interactions(folder),
         out,
-        changes=_picked(config.load(order["config"]), config.EVALUATION_CHANGES),
+        changes=_picked(config.load_whole(order["config"]), config.EVALUATION_CHANGES),
         reporter=reporter,
         should_stop=stop.is_set,
     )
@@ -141,7 +141,7 @@ def examples(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter
 
     reporter.phase("build_examples")
     out = folder / "outputs" / "files"
-    _write_examples(config.load(order["config"]), partial(_interactions, folder), out, reporter, stop)
+    _write_examples(config.load_whole(order["config"]), partial(_interactions, folder), out, reporter, stop)
     reporter.result(out)
 
 

@@ -125,7 +125,7 @@ def placed(problem: Problem) -> Problem:
 
 def _config(base: Base) -> JobConfig:
     try:
-        return job_config.load(facts.config(base.version))
+        return job_config.load_whole(facts.config(base.version))
     except ConfigInvalid as error:
         detail = f"the version was made by another release, and this one can't read its config: {error.message}"
         raise Problem(

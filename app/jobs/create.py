@@ -105,6 +105,8 @@ def _check(
         bases.require_architecture(base, config)
     else:
         config = bases.changed_config(base, wanted.config or {}, wanted.type)
+    if base is not None and wanted.type == "train":
+        config = config.without_teachers()  # it begins with what another model has learned
     if wanted.type == "examples":
         config = _with_tfrecords(config, wanted, layout)
     if wanted.dataset_id is not None:

@@ -21,7 +21,7 @@ from reco_core.config.features import (
     TimeGapFeature,
 )
 from reco_core.config.job import JobConfig
-from reco_core.config.loading import json_schema, load, load_file
+from reco_core.config.loading import json_schema, load, load_file, load_whole
 from reco_core.config.neighbours import NeighboursConfig
 from reco_core.config.presets import DEFAULT_PRESET, PRESETS, Preset
 from reco_core.config.training import TrainingConfig
@@ -58,5 +58,6 @@ __all__ = [
     "json_schema",
     "load",
     "load_file",
+    "load_whole",
     "with_changes",
 ]

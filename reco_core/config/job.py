@@ -45,6 +45,17 @@ class JobConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     export: ExportConfig = ExportConfig()
 
+    def without_teachers(self) -> JobConfig:
+        """How the model is trained where nobody teaches it: for as many epochs as a teacher would have been."""
+        if not self.training.teachers:
+            return self
+        alone = {"teachers": 0, "max_epochs": self.training.epochs_of_teachers}
+        return self.model_copy(update={"training": self.training.model_copy(update=alone)})
+
+    def for_items(self, items: int) -> JobConfig:
+        """How the model is trained where there are `items` items: teachers need a loss that looks at all of them."""
+        return self if self.training.teachers_for(items) else self.without_teachers()
+
     @model_validator(mode="after")
     def _kernels_fit(self) -> Self:
         lengths = {

@@ -35,15 +35,29 @@ def load(document: Mapping[str, Any]) -> JobConfig:
                 [FieldError("/preset", "unknown_preset", f"choose one of: {known}")],
             )
         base = PRESETS[preset].overrides
-    merged = _merge(base, document)
-    try:
-        config = JobConfig.model_validate(merged)
-    except ValidationError as error:
-        faults = _without_echoes([_field_error(fault, merged) for fault in error.errors(include_url=False)])
-        summary = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults[:3])
-        raise ConfigInvalid(f"the config is not valid: {summary}", faults) from None
+    config = _validated(_merge(base, document))
     reference_layout.check(config)
     return config
+
+
+def load_whole(document: Mapping[str, Any]) -> JobConfig:
+    """The config whose every field `document` gives, as `JobConfig.model_dump` does; its preset is but a name.
+
+    What a later version has put into the preset is no part of a config that an earlier one has written down.
+
+    Raises:
+        ConfigInvalid: an unknown field, a value out of range; `errors` point at each fault.
+    """
+    return _validated(document)
+
+
+def _validated(document: Mapping[str, Any]) -> JobConfig:
+    try:
+        return JobConfig.model_validate(document)
+    except ValidationError as error:
+        faults = _without_echoes([_field_error(fault, document) for fault in error.errors(include_url=False)])
+        summary = "; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults[:3])
+        raise ConfigInvalid(f"the config is not valid: {summary}", faults) from None
 
 
 def load_file(path: Path) -> JobConfig:

@@ -33,7 +33,7 @@ class Before:
     """What the models have left that a run trained before the one at hand: its teachers."""
 
     teachers: tuple[Arrays, ...] = ()  # each one's weights at its best epoch
-    epochs: int = 0  # of all of them together
+    steps: int = 0  # of all of them together
 
 
 NOTHING_BEFORE = Before()
@@ -72,13 +72,16 @@ class Checkpoint:
                 )
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write into `folder` and return the path; a reader sees the whole file or none."""
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, place: tuple[int, int] | None = None) -> Path:
+    """Write into `folder` and return the path; a reader sees the whole file or none.
+
+    `place` is its name's epoch and step, by default those of its progress.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.progress
     suffix = "-final" if progress.finished else ""
-    epoch = checkpoint.before.epochs + progress.epoch
-    path = folder / f"checkpoint-{epoch:05d}-{progress.step:07d}{suffix}.npz"
+    epoch, step = place or (progress.epoch, progress.step)
+    path = folder / f"checkpoint-{epoch:05d}-{step:07d}{suffix}.npz"
     teachers = {f"teacher-{number:02d}": arrays for number, arrays in enumerate(checkpoint.before.teachers)}
     kept = {f"kept-{epoch:05d}": arrays for epoch, arrays in checkpoint.kept.items()}
     groups = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "best": checkpoint.best}
@@ -88,7 +91,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         "progress": asdict(progress),
         "kept": list(checkpoint.kept),
         "teachers": list(teachers),
-        "epochs_before": checkpoint.before.epochs,
+        "steps_before": checkpoint.before.steps,
     }
     write_arrays(
         path,
@@ -123,22 +126,21 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint:
     try:
         with np.load(path, allow_pickle=False) as file:
             header = read_header(file)
-            found_identity = header["identity"]
+            if header["identity"] != identity:
+                raise CheckpointMismatch(
+                    f"{path.name} belongs to another config, dataset or version; start without it, "
+                    "or restore what it was made with"
+                )
             progress = Progress(**{**header["progress"], "history": tuple(header["progress"]["history"])})
             kept = {int(epoch): f"kept-{epoch:05d}" for epoch in header["kept"]}
             groups = {
                 group: tuple(file[name] for name in sorted(file.files) if name.startswith(f"{group}/"))
                 for group in ("model", "optimizer", "best", *kept.values(), *header["teachers"])
             }
-            before = Before(tuple(groups[name] for name in header["teachers"]), header["epochs_before"])
+            before = Before(tuple(groups[name] for name in header["teachers"]), header["steps_before"])
             points = file["points"]
     except UNREADABLE as error:
         raise CheckpointMismatch(f"{path.name} is not a readable checkpoint ({error}); start without it") from None
-    if found_identity != identity:
-        raise CheckpointMismatch(
-            f"{path.name} belongs to another config, dataset or version; start without it, "
-            "or restore what it was made with"
-        )
     return Checkpoint(
         identity,
         progress,

@@ -42,6 +42,8 @@ class Surroundings:
     identity: str  # hash of all that a checkpoint must agree with to be resumed from
     reporter: Reporter
     should_stop: Callable[[], bool]  # asked between calls of the compiled loop, some four times a second
+    teacher: str = ""  # which one is trained, in words; the model that ships: none
+    later_epochs: float = 0.0  # of models that are trained after this one, in epochs of this one
 
 
 class Loop:
@@ -131,7 +133,7 @@ class Loop:
             losses = self.calls.run(self.order(passes), passes * self.data.steps, first, last)
             if not np.isfinite(losses).all():
                 raise Diverged(
-                    f"the loss became {losses[~np.isfinite(losses)][0]} in epoch {self.progress.epoch + 1}; "
+                    f"the loss became {losses[~np.isfinite(losses)][0]} in {self.present_epoch}; "
                     "lower training.learning_rate or set training.gradient_clip_norm"
                 )
             loss_sum = self.progress.loss_sum
@@ -216,7 +218,7 @@ class Loop:
         if stop or due or self.progress.finished:
             self.save()
         if stop and not self.progress.finished:
-            raise Interrupted(f"stopped in epoch {self.progress.epoch + 1}; a checkpoint holds all that was done")
+            raise Interrupted(f"stopped in {self.present_epoch}; a checkpoint holds all that was done")
 
     def save(self) -> None:
         began = time.monotonic()
@@ -230,10 +232,24 @@ class Loop:
             no_points() if self.summaries is None else self.summaries.points(),
             self.before,
         )
-        path = write_checkpoint(self.surroundings.checkpoints, checkpoint)
+        path = write_checkpoint(self.surroundings.checkpoints, checkpoint, self.place)
         self.last_saved = time.monotonic()
         self.saving_seconds = self.last_saved - began
-        self.reporter.checkpoint(path, self.before.epochs + self.progress.epoch, self.progress.step)
+        self.reporter.checkpoint(path, *self.place)
+
+    @property
+    def present_epoch(self) -> str:
+        """In words."""
+        of_whom = f" of {self.surroundings.teacher}" if self.surroundings.teacher else ""
+        return f"epoch {self.progress.epoch + 1}{of_whom}"
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Complete epochs of the model that ships, and steps of its next; before its first come its teachers' steps."""
+        epoch, step = self.progress.epoch, self.progress.step
+        if self.surroundings.teacher:
+            return 0, self.before.steps + epoch * self.steps + step
+        return epoch, step + (0 if epoch else self.before.steps)
 
     def report_progress(self) -> None:
         training = self.config.training
@@ -241,8 +257,8 @@ class Loop:
         # the best guess at the end: no further improvement from here on
         last_epoch = min(training.max_epochs, max(1, self.progress.best_epoch) + training.patience)
         rate = self.calls.examples_per_second
-        left = max(0, last_epoch * self.steps - done) * self.data.examples_per_step
-        eta = left / rate if rate else None
+        left = max(0, last_epoch * self.steps - done) + self.surroundings.later_epochs * self.steps
+        eta = left * self.data.examples_per_step / rate if rate else None
         self.reporter.progress(done, training.max_epochs * self.steps, "steps", eta)
 
 

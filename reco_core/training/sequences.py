@@ -41,6 +41,9 @@ class SequenceExamples:
         self.steps = -(-(needed + 1 + needed // 200) // self.rows)
         self.batch_size = self.rows * self.columns
         self._items = tf.constant(timelines.items)
+        # positions with a gap after each user, wider than a row: so far apart as their columns only one user's can be
+        users = np.repeat(np.arange(timelines.users), np.diff(timelines.offsets))
+        self._places = tf.constant((np.arange(len(users)) + users * self.columns).astype(np.int64))
         learnable = np.zeros(len(timelines.items) + 1, np.bool_)
         learnable[train.labels] = True
         self._learnable = tf.constant(learnable)
@@ -79,10 +82,11 @@ class SequenceExamples:
         inside = tf.maximum(positions, 0)
         history = tf.where(real, tf.gather(self._items, inside), 0)
         learnable = real & tf.gather(self._learnable, inside + 1)
-        # a step to the right is a step in the timeline: both lie in one sequence
-        column = tf.range(self.columns)
+        # a step to the right is a step in the timeline: one is in the other's history
+        places = tf.where(real, tf.gather(self._places, inside), -self.columns)
+        column = tf.range(self.columns, dtype=places.dtype)
         apart = column[:, None] - column[None, :]  # [columns, columns], from the one that looks to the one looked at
-        seen = (positions[:, :, None] - positions[:, None, :] == apart) & (apart >= 0) & (apart < self._length)
+        seen = (places[:, :, None] - places[:, None, :] == apart) & (apart >= 0) & (apart < self._length)
         inputs = {"history": history}
         inputs |= {one.name: one.gather(None, inside, history, real) for one in self._features}
         return Batch(inputs, tf.gather(self._items, inside + 1), tf.cast(learnable, tf.float32), seen)

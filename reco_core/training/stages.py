@@ -1,4 +1,4 @@
-"""Progress of a run that trains several models one after the other: one course from the first to the last."""
+"""A run that trains several models one after the other: its stages, and its progress as one course through them all."""
 
 from __future__ import annotations
 
@@ -12,31 +12,37 @@ from reco_core.progress import Phase, Reporter
 _TAUGHT = 1.7
 
 
-class _Stage:
-    """Passes on what one model's training says, its progress as a part of the whole run's."""
+class Stage:
+    """Model `number` of a run, from 0: the teachers come first. As a reporter it passes on what its training says."""
 
-    def __init__(self, reporter: Reporter, training: TrainingConfig, number: int) -> None:
+    def __init__(self, reporter: Reporter, training: TrainingConfig, teachers: int, number: int) -> None:
         self._reporter = reporter
-        self._lengths = [*[training.epochs_of_teachers] * training.teachers, training.max_epochs]  # in epochs
+        self._lengths = [*[training.epochs_of_teachers] * teachers, training.max_epochs]  # in epochs
         self._number = number
+        self.teacher = f"teacher {number + 1} of {teachers}" if number < teachers else ""
+
+    @property
+    def later_epochs(self) -> float:
+        """How many epochs of this model those after it take as long as, if early stopping ends none of them."""
+        # the first model is the only one that nobody teaches
+        return sum(self._lengths[self._number + 1 :]) * (1.0 if self._number else _TAUGHT)
 
     def phase(self, phase: Phase) -> None:
         """See `Reporter`."""
         self._reporter.phase(phase)
 
     def progress(self, done: int, total: int, unit: str, eta_seconds: float | None = None) -> None:
-        """Counts the stages before as done, and those after as still to do."""
-        own = self._lengths[self._number]
-        steps = total // own  # of an epoch
-        if eta_seconds is not None and total > done and self._number < len(self._lengths) - 1:
-            later = sum(self._lengths[self._number + 1 : -1]) + _TAUGHT * self._lengths[-1]
-            eta_seconds += eta_seconds / (total - done) * steps * later
+        """Counts the stages before as done, and those after as still to do; the time left is that of all."""
+        steps = total // self._lengths[self._number]  # of an epoch
         before = steps * sum(self._lengths[: self._number])
         self._reporter.progress(before + done, steps * sum(self._lengths), unit, eta_seconds)
 
     def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """See `Reporter`."""
-        self._reporter.epoch(epoch, metrics)
+        """A teacher's are lines for people, since the curve is that of the model that ships."""
+        if self.teacher:
+            self._reporter.log(f"{self.teacher}, epoch {epoch}: NDCG@10 {metrics['ndcg@10']:.4f} on validation")
+        else:
+            self._reporter.epoch(epoch, metrics)
 
     def checkpoint(self, path: Path, epoch: int, step: int) -> None:
         """See `Reporter`."""
@@ -44,27 +50,4 @@ class _Stage:
 
     def log(self, message: str) -> None:
         """See `Reporter`."""
-        self._reporter.log(message)
-
-
-class OfTeacher(_Stage):
-    """Of teacher `number`, from 0: its epochs are lines for people, since the curve is that of the model that ships."""
-
-    @property
-    def _name(self) -> str:
-        return f"teacher {self._number + 1} of {len(self._lengths) - 1}"
-
-    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """See `Reporter`."""
-        self._reporter.log(f"{self._name}, epoch {epoch}: NDCG@10 {metrics['ndcg@10']:.4f} on validation")
-
-    def log(self, message: str) -> None:
-        """See `Reporter`."""
-        self._reporter.log(f"{self._name}: {message}")
-
-
-class AfterTeachers(_Stage):
-    """Of the model that ships."""
-
-    def __init__(self, reporter: Reporter, training: TrainingConfig) -> None:
-        super().__init__(reporter, training, training.teachers)
+        self._reporter.log(f"{self.teacher}: {message}" if self.teacher else message)

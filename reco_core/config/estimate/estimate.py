@@ -90,12 +90,13 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0, *, 
         machine_factor: how many times as long as on the machine measured everything takes on the one at hand.
         trained: whether there are weights already, whose dimensions a budget can't change.
     """
-    config, budget = fitted(config, work, trained=trained)
+    config, budget = fitted(config.for_items(work.vocabulary), work, trained=trained)
     batch = min(config.training.batch_size or work.batch_size, work.train)
     epochs = expected_epochs(config, -(-work.train // batch))
     most = config.training.max_epochs
-    expected = phase_seconds(config, work, batch, epochs)
-    at_most = phase_seconds(config, work, batch, most)
+    of_teacher = expected_epochs(config, -(-work.train // batch), config.training.epochs_of_teachers)
+    expected = phase_seconds(config, work, batch, epochs, of_teacher)
+    at_most = phase_seconds(config, work, batch, most, config.training.epochs_of_teachers)
     files = variant_bytes(config, work)
     return Estimate(
         work=work,
@@ -117,11 +118,14 @@ def estimate(config: JobConfig, work: Workload, machine_factor: float = 1.0, *, 
     )
 
 
-def expected_epochs(config: JobConfig, steps_of_a_pass: int) -> int:
-    """Epochs until early stopping, as on MovieLens-100K; all of them where `patience` can't end it before."""
+def expected_epochs(config: JobConfig, steps_of_a_pass: int, at_most: int | None = None) -> int:
+    """Epochs until early stopping, as on MovieLens-100K; all of them where `patience` can't end it before.
+
+    `at_most` stands for `max_epochs`.
+    """
     training = config.training
     passes = _BEST_EPOCH[config.encoder.type]
     best = (
         passes if training.steps_per_epoch is None else math.ceil(passes * steps_of_a_pass / training.steps_per_epoch)
     )
-    return min(training.max_epochs, best + training.patience)
+    return min(at_most or training.max_epochs, best + training.patience)

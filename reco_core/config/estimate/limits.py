@@ -127,7 +127,10 @@ def _knobs(config: JobConfig, found: Estimate) -> list[_Knob]:
         "teachers": config.training.teachers_for(found.work.vocabulary),
         "keep_checkpoints": config.training.most_kept,
     }
-    return knobs + [_Knob("training", field, 0, now) for field, now in counts.items() if now]
+    knobs += [_Knob("training", field, 0, now) for field, now in counts.items() if now]
+    if counts["teachers"] and config.training.teacher_epochs:
+        knobs.append(_Knob("training", "teacher_epochs", 1, config.training.teacher_epochs))
+    return knobs
 
 
 def _baselines(config: JobConfig, found: Estimate) -> tuple[tuple[BaselineName, ...], tuple[BaselineName, ...]]:

@@ -55,12 +55,12 @@ def epoch_seconds(config: JobConfig, work: Workload, batch: int) -> float:
     return steps * step_seconds(config, work, batch) + validation * (forward + ranking)
 
 
-def _teachers_seconds(config: JobConfig, work: Workload, batch: int) -> float:
-    """All teachers' training, the n-th taught by the n - 1 before it."""
+def _teachers_seconds(config: JobConfig, work: Workload, batch: int, epochs: int) -> float:
+    """All teachers' training for `epochs` epochs each, the n-th taught by the n - 1 before it."""
     training, seconds = config.training, 0.0
     for number in range(training.teachers_for(work.vocabulary)):
         one = config.model_copy(update={"training": training.model_copy(update={"teachers": number})})
-        seconds += _compile_seconds(config) + _SCORER + training.epochs_of_teachers * epoch_seconds(one, work, batch)
+        seconds += _compile_seconds(config) + _SCORER + epochs * epoch_seconds(one, work, batch)
     return seconds
 
 
@@ -108,13 +108,15 @@ def _encoder_seconds(config: JobConfig, read: int, batch: int) -> float:
     return 0.0
 
 
-def phase_seconds(config: JobConfig, work: Workload, batch: int, epochs: int) -> dict[str, float]:
-    """Every phase of a job that trains for `epochs` epochs."""
+def phase_seconds(
+    config: JobConfig, work: Workload, batch: int, epochs: int, epochs_of_teachers: int = 0
+) -> dict[str, float]:
+    """Every phase of a job that trains for `epochs` epochs, and before that each teacher for as many as are given."""
     checks = 200 + 2 * min(work.validation, _CHECKED_HISTORIES)
     return {
         "validate": 3.2 + 1e-6 * work.rows,  # starting Python and TensorFlow, reading the log
         "build_examples": 0.1 + 4e-7 * work.rows + 2e-6 * work.vocabulary,
-        "train": _teachers_seconds(config, work, batch)
+        "train": _teachers_seconds(config, work, batch, epochs_of_teachers)
         + _compile_seconds(config)
         + _SCORER
         + epochs * epoch_seconds(config, work, batch),

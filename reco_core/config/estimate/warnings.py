@@ -121,13 +121,14 @@ def _about_training(config: JobConfig, found: Estimate) -> Iterator[Remark]:
             "/training/batch_size",
             f"there are only {found.work.train:,} training examples; each epoch will be a single step",
         )
-    kept = training.most_kept
-    checkpoint = 4 * found.parameters * (_WEIGHTS_RESUMED + kept)
-    if kept and checkpoint > _LARGE_CHECKPOINT:
+    kept, taught = training.most_kept, training.teachers_for(found.work.vocabulary)
+    checkpoint = 4 * found.parameters * (_WEIGHTS_RESUMED + kept + taught)
+    if (kept or taught) and checkpoint > _LARGE_CHECKPOINT:
+        carried = [f"up to {kept:,} kept epochs"] * (kept > 0) + [f"{taught:,} teachers"] * (taught > 0)
         yield Remark(
             "checkpoints_are_large",
-            "/training/keep_checkpoints",
-            f"each checkpoint to resume from carries the weights of up to {kept:,} kept epochs, "
+            "/training/keep_checkpoints" if kept else "/training/teachers",
+            f"each checkpoint to resume from carries the weights of {' and '.join(carried)}, "
             f"{checkpoint / 1e9:,.1f} GB in all, and is written the more rarely for it; keep fewer",
         )
 

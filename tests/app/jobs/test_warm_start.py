@@ -47,6 +47,12 @@ def test_config_and_model_are_the_versions_by_default(service: Any, base: Any, g
     assert job["config"] == config(export={"top_k": 50}, **changes)
 
 
+def test_what_begins_with_weights_has_no_teachers(service: Any, base: Any, grown: str) -> None:
+    training = {"max_epochs": 3, "teachers": 2, "teacher_epochs": 5}
+    found = queued(service, grown, base_version="films@1", config={"training": training})["config"]["training"]
+    assert (found["teachers"], found["max_epochs"]) == (0, 5)
+
+
 def test_a_preset_makes_it_a_whole_config(service: Any, base: Any, grown: str) -> None:
     for body in ({"preset": "bow"}, {"config": {"preset": "bow"}}):
         job = queued(service, grown, base_version="films@1", **body)

@@ -263,6 +263,34 @@ def test_what_is_worth_saying(document, work, code):
     assert usual == []
 
 
+def test_teachers_are_expected_to_stop_early_too():
+    def train(**training):
+        return estimate(load({"training": {"patience": 3, "max_epochs": 1000, **training}}), WORK).phases["train"]
+
+    alone, taught = train(), train(teachers=1)
+    assert alone.expected < taught.expected < 5 * alone.expected
+    assert taught.at_most > 50 * taught.expected
+
+
+def test_without_teachers_a_model_learns_for_as_long_as_one_would():
+    config = load({"preset": "sequential"})
+    assert config.for_items(20_000) == config
+    assert config.without_teachers() == config.for_items(20_001)
+    assert (config.for_items(20_001).training.teachers, config.for_items(20_001).training.max_epochs) == (0, 20)
+    plain = load({})
+    assert plain.without_teachers() is plain
+    many = replace(WORK, vocabulary=20_001)
+    assert estimate(config, many).max_epochs == 20
+
+
+def test_many_teachers_are_large_checkpoints():
+    config = load({"model": {"embedding_dim": 512}, "training": {"teachers": 8}})
+    work = replace(WORK, vocabulary=1_000_000)
+    (remark,) = (one for one in warnings(config, estimate(config, work), NOTHING_LIMITED) if "checkpoints" in one.code)
+    assert remark.pointer == "/training/teachers"
+    assert "8 teachers" in remark.detail
+
+
 def test_limits_that_are_nearly_reached_are_said():
     config = load({})
     found = estimate(config, WORK)

@@ -29,7 +29,9 @@ def test_an_empty_document_is_the_default_config():
 def test_every_preset_loads_and_is_recorded(name):
     loaded = config.load({"preset": name})
     assert loaded.preset == name
-    encoders = {"reference": "rnn", "movielens": "rnn"} | dict.fromkeys(("tiny", "sequential", "timed", "large"), "transformer")
+    encoders = {"reference": "rnn", "movielens": "rnn"} | dict.fromkeys(
+        ("tiny", "sequential", "timed", "large"), "transformer"
+    )
     assert loaded.encoder.type == encoders.get(name, name)
 
 
@@ -58,6 +60,17 @@ def test_loading_leaves_presets_and_documents_as_they_are():
     before = json.dumps(document), {name: dict(preset.overrides) for name, preset in config.PRESETS.items()}
     config.load(document)
     assert (json.dumps(document), {name: dict(preset.overrides) for name, preset in config.PRESETS.items()}) == before
+
+
+def test_a_whole_config_is_what_it_says_whatever_its_preset_has_become():
+    whole = config.load({"preset": "bow"}).model_dump(mode="json")
+    del whole["training"]["label_smoothing"]  # as written by a version that didn't know it
+    assert config.load(whole).training.label_smoothing == 0.1
+    found = config.load_whole(whole)
+    assert (found.training.label_smoothing, found.preset) == (0.0, "bow")
+    with pytest.raises(ConfigInvalid) as caught:
+        config.load_whole({**whole, "training": {"epochs": 3}})
+    assert [fault.pointer for fault in caught.value.errors] == ["/training/epochs"]
 
 
 def test_an_unknown_preset_names_the_known_ones():

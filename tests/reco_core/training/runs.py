@@ -18,6 +18,7 @@ class Recorder(SilentReporter):
         self.epochs: list[tuple[int, dict[str, float]]] = []
         self.checkpoints: list[tuple[Path, int, int]] = []
         self.shares: list[tuple[int, int]] = []
+        self.etas: list[float | None] = []
 
     def epoch(self, epoch, metrics) -> None:
         self.epochs.append((epoch, dict(metrics)))
@@ -28,6 +29,7 @@ class Recorder(SilentReporter):
 
     def progress(self, done, total, unit, eta_seconds=None) -> None:
         self.shares.append((done, total))
+        self.etas.append(eta_seconds)
 
 
 def stop_after(calls: int) -> Callable[[], bool]:

@@ -55,8 +55,8 @@ def test_all_of_it_comes_back(files, one, tmp_path):
         assert all(np.array_equal(*pair) for pair in zip(found.kept[epoch], arrays, strict=True))
     assert np.array_equal(found.points, one.points)
     assert [[array.tolist() for array in arrays] for arrays in found.before.teachers] == [[[0, 1]], [[0, 1, 2]]]
-    assert found.before.epochs == 9
-    assert path.name == "checkpoint-00012-0000007.npz"
+    assert found.before.steps == 9
+    assert path.name == "checkpoint-00003-0000007.npz"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,14 @@ def test_a_header_that_says_something_else_is_refused(files, tmp_path, header):
     path = tmp_path / "other.npz"
     np.savez(path, header=np.frombuffer(header, np.uint8))
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
+        files.read_checkpoint(path, "a run")
+
+
+def test_those_of_other_versions_are_refused_by_what_they_are(files, tmp_path):
+    path = tmp_path / "older.npz"  # it says nothing of teachers
+    header = b'{"identity": "another run", "progress": {}, "kept": []}'
+    np.savez(path, header=np.frombuffer(header, np.uint8))
+    with pytest.raises(CheckpointMismatch, match="another config, dataset or version"):
         files.read_checkpoint(path, "a run")
 
 

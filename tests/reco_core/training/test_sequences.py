@@ -57,6 +57,29 @@ def test_each_example_sees_its_users_newest_items_and_nothing_else(data, length)
             assert found.inputs["history"][row, column] == timelines.items[here]
 
 
+def test_two_users_whose_items_lie_as_far_apart_as_their_columns_see_nothing_of_each_other(
+    tensorflow_runtime, make_planted, make_config
+):
+    from reco_core.training.sequences import SequenceExamples
+
+    example_set = generate(make_config(), make_planted(21, users=60, items=30))
+    examples = SequenceExamples(example_set, 128, 40)
+    timelines = example_set.timelines
+    owner = np.repeat(np.arange(timelines.users), np.diff(timelines.offsets))
+    chances = 0
+    for positions in examples.order(7, 0):
+        seen = np.asarray(examples.gather(positions).seen)
+        real = positions >= 0
+        column = np.arange(positions.shape[1])
+        alike = positions[:, :, None] - positions[:, None, :] == column[:, None] - column[None, :]
+        foreign = owner[positions][:, :, None] != owner[positions][:, None, :]
+        both = real[:, :, None] & real[:, None, :]
+        chances += np.count_nonzero(alike & foreign & both)
+        assert not (seen & foreign & both).any()
+        assert not (seen & ~real[:, None, :] & real[:, :, None]).any()
+    assert chances > 0  # otherwise this log shows nothing
+
+
 def test_histories_of_all_lengths_are_learned_from(data):
     examples = data[1](length=4)
     lengths = np.concatenate(

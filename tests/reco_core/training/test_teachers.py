@@ -66,7 +66,7 @@ def test_they_say_the_mean_of_their_scores(tensorflow_runtime, small, make_confi
     whole = HistoryBatch.of(example_set.timelines, example_set.train)
     expected = np.mean([model_scorer(built)(whole)[:, 1:] for built in models], axis=0)
     assert scores[real].shape == (len(labels), example_set.vocabulary.size)
-    for row, label in zip(scores[real][:20], labels[:20], strict=True):
+    for row, label in zip(scores[real], labels, strict=True):
         distances = np.abs(expected[items == label] - row).max(axis=1)
         assert distances.min() < 1e-4
 
@@ -84,13 +84,46 @@ def test_what_ships_learns_from_them(train, make_config):
     assert found.epochs == 2
     told = [line for line in listener.lines if "NDCG@10" in line]
     assert [line.split(":")[0] for line in told] == ["teacher 1 of 2, epoch 1", "teacher 2 of 2, epoch 1"]
-    # checkpoints count the epochs of all three, and progress goes from nothing to the end
-    assert listener.checkpoints[-1][1:] == (4, 0)
+    # checkpoints count epochs of the model that ships, and before its first the steps of all
+    assert listener.checkpoints[-1][1:] == (2, 0)
     places = [place[1:] for place in listener.checkpoints]
     assert places == sorted(places)
     done = [share for share, _ in listener.shares]
     assert done == sorted(done)
     assert listener.shares[-1] == (4 * 8, 4 * 8)
+    at_the_teachers_end = listener.etas[done.index(8)]
+    assert at_the_teachers_end is not None
+    assert at_the_teachers_end > 0
+
+
+@pytest.mark.slow
+def test_while_they_are_trained_nothing_of_an_older_run_lies_there(train, make_config, tmp_path):
+    from reco_core.training import Summaries, WeightsFolder
+
+    config = make_config(training=EPOCHS)
+    left = [tmp_path / "weights" / "best.npz", tmp_path / "board" / "train" / "events.out.tfevents.1"]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"of another run")
+    interrupted(
+        train,
+        3,
+        config=config,
+        weights=WeightsFolder(tmp_path / "weights", config, "data", ("<pad>",)),
+        summaries=Summaries(tmp_path / "board"),
+    )
+    assert not any(path.exists() for path in left)
+
+
+def test_the_time_left_is_that_of_all_models():
+    from reco_core.progress import SilentReporter
+    from reco_core.training.stages import Stage
+
+    training = load({"training": {"max_epochs": 10, "teacher_epochs": 20}}).training
+    first, second, last = (Stage(SilentReporter(), training, 2, number) for number in range(3))
+    assert first.later_epochs == pytest.approx(1.7 * (20 + 10))
+    assert (second.later_epochs, last.later_epochs) == (10, 0)
+    assert (first.teacher, second.teacher, last.teacher) == ("teacher 1 of 2", "teacher 2 of 2", "")
 
 
 @pytest.mark.slow
@@ -98,7 +131,14 @@ def test_stopped_in_any_of_the_models_it_is_as_if_nothing_had_happened(train, ma
     config = make_config(training=EPOCHS)
     expected = weights(train(config))
     # within the first teacher; at the second's end, before its validation; within the model that ships
-    for calls, place in [(3, (0, 3)), (8 + 1 + 8, (1, 8)), (2 * (8 + 1) + 8 + 1 + 2, (3, 2))]:
+    ends = 8 + 1  # calls of an epoch, its validation's among them; another one asks between two models
+    for calls, place in [
+        (3, (0, 3)),
+        (ends, (0, 8)),  # it has ended, and is a teacher
+        (ends + 1 + 8, (0, 16)),
+        (2 * (ends + 1) + 3, (0, 16 + 3)),
+        (2 * (ends + 1) + ends + 2, (1, 2)),
+    ]:
         path, *found = interrupted(train, calls, config=config, folder=f"stopped-{calls}")
         assert tuple(found) == place
         assert weights(train(config, folder=f"stopped-{calls}", resume_from=path)) == expected
