@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -41,7 +41,7 @@ def write(folder: Path, version: int, meta: Mapping[str, Any], example_set: Exam
             shared[name] = written[id(column)]
             continue
         written[id(column)] = name
-        np.save(folder / f"{name}.npy", column, allow_pickle=False)
+        save_column(folder / f"{name}.npy", column)
     for name, texts in _texts(example_set):
         frame = pl.DataFrame({"text": pl.Series(texts, dtype=pl.String)})
         frame.write_parquet(folder / f"{name}.parquet", compression="lz4", statistics=False)
@@ -70,6 +70,19 @@ def write(folder: Path, version: int, meta: Mapping[str, Any], example_set: Exam
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / "meta.json")
+
+
+class _Stream:
+    """A file of which NumPy sees nothing but that it can be written to."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
+def save_column(path: Path, column: NDArray[Any]) -> None:
+    """As `numpy.save`, which hands a real file to C and then doesn't say why a write was short: a full disk, say."""
+    with path.open("wb") as file:
+        np.lib.format.write_array(_Stream(file), column, allow_pickle=False)
 
 
 def read(folder: Path, version: int) -> tuple[dict[str, Any], ExampleSet]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from reco_core import datasets, examples
 from reco_core.config import load
 from reco_core.errors import ExamplesUnreadable
-from reco_core.examples import FeatureTable, Prepared, cache_key, prepare, restore_prepared, store_prepared
+from reco_core.examples import FeatureTable, Prepared, cache_key, columns, prepare, restore_prepared, store_prepared
 
 CONFIGS = [
     {},
@@ -189,3 +191,24 @@ def test_a_bundle_from_stored_examples_is_the_same_to_the_byte(planted, make_con
 
 def test_the_stage_has_all_of_it_at_its_door():
     assert set(examples.__all__) >= {"Prepared", "prepare", "cache_key", "store_prepared", "restore_prepared"}
+
+
+def test_a_write_that_is_cut_short_says_why(tmp_path):
+    # a limit on files stands for a disk that is nearly full: both take a part of what is written
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="too large") as caught:
+            columns.save_column(tmp_path / "column.npy", np.arange(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+
+
+@pytest.mark.parametrize(
+    "column", [np.arange(7, dtype=np.int32), np.zeros((0, 3), np.float32), np.array([True, False])]
+)
+def test_columns_are_written_as_numpy_does(column, tmp_path):
+    columns.save_column(tmp_path / "ours.npy", column)
+    np.save(tmp_path / "theirs.npy", column, allow_pickle=False)
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
