@@ -43,8 +43,10 @@ def attempt_folder(root: Path, claim: Claim) -> Iterator[Path]:
     for name in ("inputs", "outputs"):
         (folder / name).mkdir(parents=True)
     try:
-        with (folder / "lock").open("w") as lock:
+        with (folder / "lock.new").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # says to `sweep` that somebody still works here
+            # Only now it gets its name: one that nobody holds yet looks to a sweep like one that nobody holds any more.
+            (folder / "lock.new").rename(folder / "lock")
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -142,7 +142,7 @@ def run_again(stack: Stack, jobs: list[Job]) -> list[str]:
     found = []
     for job in jobs:
         if job.attempt > 1:
-            ends = [f"{one.outcome} {(one.error or {}).get('message', '')}" for one in stack.client.attempts(job.id)]
+            ends = [f"{one.outcome} {(one.error or {}).get('detail', '')}" for one in stack.client.attempts(job.id)]
             found.append(f"{job.id} took {job.attempt} attempts: {'; '.join(end.strip() for end in ends)}")
     return found
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -32,6 +34,25 @@ def test_what_killed_supervisors_left_goes(at_work: Path, tmp_path: Path) -> Non
     attempt_folder.sweep(tmp_path)
     assert not left.exists()
     assert at_work.exists()
+
+
+def test_a_sweep_just_before_a_new_folder_is_locked_takes_nothing(service, tmp_path: Path, monkeypatch) -> None:
+    """Another worker of the machine may look at the worst moment; its attempt would lose its folder under its feet."""
+    flock, sweeps = fcntl.flock, []
+
+    def swept_before(file: IO[str], how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            attempt_folder.sweep(tmp_path)
+            sweeps.append(how)
+        flock(file, how)
+
+    monkeypatch.setattr(attempt_folder.fcntl, "flock", swept_before)
+    with attempt_folder.attempt_folder(tmp_path, service.claim(service.train_job())) as folder:
+        assert sweeps
+        assert (folder / "outputs").is_dir()
+        attempt_folder.sweep(tmp_path)
+        assert (folder / "outputs").is_dir()
+    assert not folder.exists()
 
 
 def test_a_folder_without_a_lock_is_somebodys_only_while_it_is_new(tmp_path: Path, monkeypatch) -> None:
