@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.client import Client
 
 # the names of reco_core.config.PRESETS, which takes too long to import for a help text
-PRESET_NAMES = "bow, cnn, rnn, tiny, sequential, large, movielens or reference"
+PRESET_NAMES = "bow, cnn, rnn, tiny, sequential, timed, large, movielens or reference"
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
