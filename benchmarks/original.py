@@ -69,7 +69,10 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "The same, trained on whole sequences (not cnn)",
         {"training.examples": "sequences", "examples.max_history_length": 20, "export.history_length": 10},
     ),
-    "neighbours": ("With the neighbour head, which its bytes leave room for", {"model.neighbours": True}),
+    "neighbours": (
+        "With 32 followers of each item beside it, which its bytes leave room for",
+        {"model.neighbours": {"followers": 32}},
+    ),
 }
 
 
