@@ -204,7 +204,7 @@ class BaseView(BaseModel):
 class CheckpointView(BaseModel):
     """The state from which the job, or a `:retry` of it, goes on: all of training so far, the best weights included."""
 
-    epoch: int = Field(description="This many epochs are complete in it, those of `training.teachers` among them.")
+    epoch: int = Field(description="This many epochs are complete in it; those of `training.teachers` do not count.")
     bytes: int
 
 
