@@ -25,6 +25,8 @@ from chaos.servers import NotHere
 from chaos.stack import Kind, stop_in_order_when_told
 from chaos.stock import measure as stock
 
+STOCK = "stock"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for. Returns 1 if anything was violated."""
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             n = options.n or (figure.short if options.short else figure.long)
             if not record.has(figure.name, kind, n, seed, short=options.short):
                 _add(_measured(figure, kind, seed, n, options), record, console)
-        if options.stock and figure.name in stock.MEASURES:
+        if (options.stock or STOCK in options.on) and figure.name in stock.MEASURES:
             n = options.n or stock.count(figure.name, short=options.short)
             if not record.has(figure.name, stock.CONFIGURATION, n, seed, short=options.short):
                 _add(stock.measured(figure.name, seed, n, short=options.short), record, console)
@@ -80,11 +82,17 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description="The service under fire.")
     names = [figure.name for figure in FIGURES]
     parser.add_argument("--only", nargs="*", choices=names, default=[], help="these figures; by default all")
-    parser.add_argument("--on", nargs="*", choices=get_args(Kind), default=[], help="on these; by default on all")
+    parser.add_argument(
+        "--on", nargs="*", choices=[*get_args(Kind), STOCK], default=[], help=f"on these; by default on all but {STOCK}"
+    )
     parser.add_argument("--seed", type=int, help="the luck of faults and times; by default another one each time")
     parser.add_argument("--n", type=int, help="how often, instead of the number of the form")
     parser.add_argument("--short", action="store_true", help="small numbers")
-    parser.add_argument("--stock", action="store_true", help="also the same fire on plain Celery, as a second column")
+    parser.add_argument(
+        "--stock",
+        action="store_true",
+        help=f"also the same fire on plain Celery, as a second column; alone: --on {STOCK}",
+    )
     parser.add_argument("--out", type=Path, help="write the outcomes there as JSON")
     parser.add_argument(
         "--table",

@@ -26,3 +26,18 @@ def test_nothing_is_lost_under_fire(kind: str, tmp_path: Path) -> None:
     assert [one["violations"] for one in found] == [[]] * len(found)
     assert [one["good"] for one in found] == [one["n"] for one in found]
     assert status == 0
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_the_same_fire_on_plain_celery(tmp_path: Path) -> None:
+    """Measured the same way: a row that no message ever told of is run by nobody."""
+    out = tmp_path / "outcomes.json"
+    arguments = ["--short", "--seed", "7", "--only", "killed_before_publish", "--on", "stock", "--out", str(out)]
+    status = command.main(arguments)
+    (found,) = json.loads(out.read_text())
+    if found["skipped"]:
+        pytest.skip(found["skipped"])
+    assert found["column"] == "stock celery"
+    assert found["good"] == 0, found
+    assert status == 0
