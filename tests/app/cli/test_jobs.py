@@ -101,7 +101,7 @@ def test_following_ends_with_the_job(service: Any, run: Any, monkeypatch: pytest
             jobs.append_log(session, claim, ["the last words"])
             jobs.fail(session, claim, {"code": "diverged", "message": "NaN", "errors": []})
 
-    monkeypatch.setattr("app.client.api.time.sleep", meanwhile)
+    monkeypatch.setattr("app.client.job_calls.time.sleep", meanwhile)
     assert run("logs", job_id, "--follow", "--tail", "5").stdout.endswith("the last words\n")
 
 
