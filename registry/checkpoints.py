@@ -54,6 +54,17 @@ def promote_checkpoint(
     return checkpoint
 
 
+def start_over(session: Session, claim: Claim, reason: str) -> None:
+    """Nothing can go on from the job's checkpoints: forget them, and what was recorded of the epochs that led to them.
+
+    Raises LeaseLost. The job's phases and its attempts without progress stay counted.
+    """
+    job = fenced(session, claim)
+    session.execute(delete(_checkpoints).where(_checkpoints.c.job_id == job.id))
+    session.execute(delete(tables.job_epochs).where(tables.job_epochs.c.job_id == job.id))
+    announce(session, job, "job.started_over", {"attempt": job.attempt, "reason": reason})
+
+
 def _forget_all_but_the_furthest(session: Session, job_id: str) -> None:
     furthest = latest_checkpoint(session, job_id)
     if furthest is not None:

@@ -4,7 +4,7 @@ A number is taken from a counter in the subject's own row, in the transaction th
 locked until that transaction ends, so numbers are neither skipped nor given twice, and no reader sees n+1 before n.
 
 Types: job.created, job.config_converted, job.started, job.resumed, job.phase_changed, job.epoch_completed,
-job.checkpointed, job.attempt_ended, job.cancel_requested, job.succeeded, job.failed, job.cancelled,
+job.checkpointed, job.started_over, job.attempt_ended, job.cancel_requested, job.succeeded, job.failed, job.cancelled,
 model.version_created, model.version_yanked, model.version_unyanked, dataset.created, dataset.ready, dataset.invalid.
 """
 

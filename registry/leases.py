@@ -46,14 +46,18 @@ def claim(
     lease_seconds: float,
     queues: Sequence[str] = ALL_QUEUES,
     max_attempts_without_progress: int = 3,
+    take_over: bool = True,
 ) -> Claim | None:
     """Take `job_id`, or without one the oldest claimable job of `queues`, for `lease_seconds`. None if there is none.
 
     Claimable: queued, or running with a lease that has run out or was released; not asked to cancel, and not yet given
-    up on. Of any number of concurrent calls for a job one gets it. `queues` doesn't limit a claim by id.
+    up on. Of any number of concurrent calls for a job one gets it. `queues` doesn't limit a claim by id. Without
+    `take_over` only queued ones are taken.
     """
     moment = now(session)
     free = and_(claimable(moment), _jobs.c.attempts_without_progress < max_attempts_without_progress)
+    if not take_over:
+        free = and_(free, _jobs.c.status == "queued")
     before = _oldest(session, free, queues) if job_id is None else phase_times.lock(session, _is(job_id) & free)
     if before is None:
         return None

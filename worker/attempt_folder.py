@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from registry import checkpoints, datasets, models
-from registry.errors import NotFound
-from worker import example_sets, parse_limits
+from registry.errors import BlobCorrupt, BlobMissing, NotFound
+from worker import example_sets, log_lines, parse_limits
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -121,8 +121,8 @@ def prepare(folder: Path, lease: Lease, database: Database, blobs: BlobStore, se
             _fetch(dataset.files, inputs / "dataset", blobs)
         if version is not None:
             _fetch(_needed(job, version), inputs / "base", blobs)
-        if checkpoint is not None:
-            blobs.fetch(checkpoint.sha256, inputs / "checkpoint.npz")
+        if checkpoint is not None and not _fetch_checkpoint(checkpoint, inputs, lease, blobs):
+            checkpoint = None
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
     return Inputs(checkpoint is not None, wanted, are_there)
 
@@ -162,6 +162,24 @@ def _how_to_fetch(settings: Settings) -> dict[str, Any]:
         "seconds": settings.download_seconds,
     }
     return {"cache": str(settings.state_dir / "downloads"), "rules": rules}
+
+
+def _fetch_checkpoint(checkpoint: Checkpoint, inputs: Path, lease: Lease, blobs: BlobStore) -> bool:
+    """Bring what the job goes on from. One that is damaged or gone for two attempts is forgotten: then False.
+
+    Training anew costs time; without it neither this job nor a retry of it would ever get on.
+    """
+    try:
+        blobs.fetch(checkpoint.sha256, inputs / "checkpoint.npz")
+    except (BlobMissing, BlobCorrupt) as error:
+        if lease.claim.job.attempts_without_progress < 2:
+            raise
+        reason, lines = error.message, [log_lines.started_over(error.message)]
+        log.warning("checkpoint_lost", reason=reason)
+        lease.write(log_lines.then(lambda session, claim: checkpoints.start_over(session, claim, reason), lines))
+        (inputs / "checkpoint.npz").unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _fetch_upload(dataset: Dataset, inputs: Path, blobs: BlobStore) -> str:

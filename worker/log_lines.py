@@ -50,6 +50,11 @@ def started(claim: Claim, attempts: Sequence[Attempt], checkpoint: Checkpoint | 
     return [*lines, line]
 
 
+def started_over(reason: str) -> str:
+    """Said where nothing can go on from the job's checkpoint."""
+    return f"starting over, since the checkpoint can't be used here: {reason}"
+
+
 def epoch(number: int, metrics: Mapping[str, float]) -> str:
     """`epoch 3: loss 6.4102, ndcg@10 0.0381`."""
     return f"epoch {number}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())

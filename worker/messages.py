@@ -54,6 +54,13 @@ class ExamplesMessage(_Message):
     path: str
 
 
+class StartedOverMessage(_Message):
+    """The checkpoint is no good to this trainer: it begins anew, and so must whoever comes after it."""
+
+    event: Literal["started_over"]
+    reason: str = Field(max_length=2000)
+
+
 class LogMessage(_Message):
     """A line for people."""
 
@@ -87,6 +94,7 @@ Message = (
     | EpochMessage
     | CheckpointMessage
     | ExamplesMessage
+    | StartedOverMessage
     | LogMessage
     | ResultMessage
     | ErrorMessage

@@ -57,7 +57,8 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
         attempt(checkpoint if checkpoint.exists() else None)
     except CheckpointMismatch as error:
         # Written by another version of this software: an upgrade in mid-job must cost time, not the job.
-        reporter.log(f"starting over, since the checkpoint can't be used here: {error.message}")
+        # Nor by who comes next: what this attempt keeps would be thought of as less far, and forgotten each time.
+        reporter.emit("started_over", reason=error.message[:2000])
         attempt(None)
     zip_bundle(outputs / "bundle", outputs / "bundle.zip")
     reporter.result(outputs / "bundle")

@@ -98,20 +98,25 @@ class Reaper(threading.Thread):
         while True:
             self._runtime.came_round = time.monotonic()
             try:
-                if time.monotonic() >= next_pass or self._lease_ran_out():
+                if self._trusts_leases() and (time.monotonic() >= next_pass or self._lease_ran_out()):
                     next_pass = time.monotonic() + every
                     reap_once(self._runtime, republish_seconds=republish_seconds)
                     republish_seconds = None
                     alive.touch(self._runtime.settings)
                     # Of workers of this machine that were killed; nobody may start one here for a long time.
                     attempt_folder.sweep(self._runtime.attempts_dir)
-                self._watchdog.look()
+                if self._runtime.disk_gate.is_open():
+                    self._watchdog.look()
             except SQLAlchemyError as error:
                 log.warning("reaper_failed", error=repr(error)[:300])
             except Exception:
                 log.exception("reaper_failed")
             if self._runtime.stopping.wait(min(every, LOOK_SECONDS)):
                 return
+
+    def _trusts_leases(self) -> bool:
+        with self._runtime.database.read() as session:
+            return self._runtime.trusts_leases(session)
 
     def _lease_ran_out(self) -> bool:
         """Whether a worker has gone silent whose jobs nobody has been told of yet, and this one has a slot for one."""

@@ -24,6 +24,7 @@ from worker.messages import (
     PhaseMessage,
     ProgressMessage,
     ResultMessage,
+    StartedOverMessage,
 )
 from worker.put_files import TRIES
 
@@ -88,6 +89,10 @@ class Recorder:
             case ExamplesMessage(path=path):
                 if self._keep_examples is not None and self._is_ours(Path(path)):
                     self._keep_examples(Path(path))
+            case StartedOverMessage(reason=reason):
+                self._checkpoint = None
+                self.say([log_lines.started_over(reason)])
+                self._write(lambda session, claim: checkpoints.start_over(session, claim, reason))
             case LogMessage(message=line):
                 self.say([line])
             case ResultMessage():

@@ -17,12 +17,15 @@ from sqlalchemy.exc import OperationalError
 
 from registry import occupied
 from registry.blobs import BlobStore
-from registry.database import Database
+from registry.database import Database, now
 from worker import attempt_folder, publish
+from worker.clock_watch import ClockWatch
+from worker.disk_gate import DiskGate
 from worker.slots import Slots, capacities
 
 if TYPE_CHECKING:
     from celery import Celery
+    from sqlalchemy.orm import Session
 
     from registry.settings import Settings
 
@@ -43,11 +46,15 @@ class Runtime:
     trainer: Sequence[str] = TRAINER
     stopping: threading.Event = field(default_factory=threading.Event)
     slots: dict[str, Slots] = field(init=False, repr=False)
+    disk_gate: DiskGate = field(init=False, repr=False)
+    clock_watch: ClockWatch = field(init=False, repr=False)
     # When the reaper's loop last came round, by time.monotonic().
     came_round: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.slots = {queue: Slots(capacity) for queue, capacity in capacities(self.settings).items()}
+        self.disk_gate = DiskGate(self.settings, self.blobs)
+        self.clock_watch = ClockWatch(self.settings.heartbeat_seconds)
 
     @classmethod
     def open(cls, settings: Settings, app: Celery | None = None) -> Runtime:
@@ -73,6 +80,11 @@ class Runtime:
                 self.tidy_disk()
                 return True
         return False
+
+    def trusts_leases(self, session: Session) -> bool:
+        """Whether a lease that has run out by the database's clock has really done so: see ClockWatch."""
+        # PostgreSQL's machine counts for all workers, and none of them can compare its clock with theirs.
+        return self.database.dialect != "sqlite" or self.clock_watch.trusts(now(session))
 
     def tidy_disk(self) -> None:
         """Remove temporary files and folders of this machine whose owners were killed. Nobody else's are touched."""

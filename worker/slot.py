@@ -70,7 +70,7 @@ def _work(runtime: Runtime, queue: str, hint: str | None) -> int:
 
 
 def _claim(runtime: Runtime, queue: str, job_id: str | None = None) -> Claim | None:
-    if runtime.stopping.is_set():
+    if runtime.stopping.is_set() or not runtime.disk_gate.is_open():
         return None
     settings = runtime.settings
     try:
@@ -82,6 +82,7 @@ def _claim(runtime: Runtime, queue: str, job_id: str | None = None) -> Claim | N
                 lease_seconds=settings.lease_seconds,
                 queues=(queue,),
                 max_attempts_without_progress=settings.max_attempts_without_progress,
+                take_over=runtime.trusts_leases(session),
             )
             if claim is None and job_id is not None:
                 _explain(jobs.get(session, job_id).status, job_id)

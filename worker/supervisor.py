@@ -6,8 +6,6 @@ The supervisor is where all decisions about an attempt are made; the trainer onl
 from __future__ import annotations
 
 import shutil
-import time
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,13 @@ import structlog
 
 from reco_core.errors import ExamplesUnreadable, InsufficientStorage, is_disk_full
 from registry import checkpoints, jobs, sweeping
-from registry.errors import LeaseLost, RegistryError
+from registry.errors import BlobCorrupt, BlobMissing, LeaseLost, RegistryError
 from worker import attempt_folder, example_sets, log_lines, outputs, parse_limits
 from worker.lease import Lease
 from worker.process import TrainerProcess, describe_death
 from worker.put_files import put_held
 from worker.recorder import Recorder
+from worker.warden import TICK_SECONDS, Stop, Warden
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,21 +33,7 @@ _DISK_FULL = InsufficientStorage(
     "a disk of the service is full: of the worker's state_dir, or of the blob store. Free some space and try again; "
     "the checkpoints that the job has kept stay"
 ).as_dict()
-TICK_SECONDS = 0.2
-DISK_SECONDS = 2.0  # between two looks at an attempt's folder
 EXIT_SECONDS = 5.0  # for a trainer that has no more to say
-# A worker must be gone 20 s after SIGTERM, releasing its leases included.
-SHUTDOWN_STOP_SECONDS = 14.0
-
-
-class Stop(Enum):
-    """Why a trainer was asked, or made, to end."""
-
-    CANCEL = "cancel"
-    SHUTDOWN = "shutdown"
-    DEADLINE = "deadline"
-    MEMORY = "memory"
-    DISK = "disk"
 
 
 def run_attempt(runtime: Runtime, claim: Claim) -> bool:
@@ -74,6 +59,7 @@ def run_attempt(runtime: Runtime, claim: Claim) -> bool:
                     raise
                 except Exception as error:
                     if is_disk_full(error):
+                        runtime.disk_gate.shut()
                         return _fail(lease, _DISK_FULL)
                     log.exception("attempt_broke")
                     # Unless it is the trainer's fault, a store may be away, and would be for attempts made at once.
@@ -96,34 +82,43 @@ class _Attempt:
         self._limits = parse_limits.of(self._job.type, self._settings)
         self._stop: Stop | None = None
         self._inputs: attempt_folder.Inputs | None = None
-        self._kill_at = float("inf")
-        self._look_at_disk = 0.0
 
     def run(self) -> bool:
         with attempt_folder.attempt_folder(self._runtime.attempts_dir, self._lease.claim) as folder:
             folder = folder.resolve()
-            try:
-                inputs = attempt_folder.prepare(
-                    folder, self._lease, self._runtime.database, self._runtime.blobs, self._settings
-                )
-            except RegistryError as error:
-                return self._fail({"code": error.code, "message": error.message, "errors": []})
-            self._inputs = inputs
-            recorder = Recorder(self._lease, self._runtime.blobs, folder, self._keep_examples, self._forget)
-            recorder.say(self._start_lines())
-            process = TrainerProcess(self._runtime.trainer, folder, self._runtime.settings.trainer_nice)
-            try:
-                log.info("trainer_started", pid=process.pid, resumes=inputs.resumes)
-                self._watch(process, recorder)
-                status = process.wait(self._patience())
-            finally:
-                ended = process.end()
-            if status is None:
-                # Killed only because its exit took long, as on a busy machine: a result that it has told of is whole.
-                status = 0 if recorder.result is not None else ended
-            log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
-            recorder.flush(now=True)
-            return self._conclude(recorder, status, folder, process)
+            with Warden(self._runtime, self._lease, self._limits, folder, self._give_up) as warden:
+                return self._run(folder, warden)
+
+    def _run(self, folder: Path, warden: Warden) -> bool:
+        try:
+            inputs = attempt_folder.prepare(
+                folder, self._lease, self._runtime.database, self._runtime.blobs, self._settings
+            )
+        except (BlobMissing, BlobCorrupt) as error:
+            return self._without_input(error)
+        except RegistryError as error:
+            return self._fail({"code": error.code, "message": error.message, "errors": []})
+        if warden.stop in (Stop.CANCEL, Stop.SHUTDOWN):
+            return self._give_up(warden.stop)
+        self._inputs = inputs
+        recorder = Recorder(self._lease, self._runtime.blobs, folder, self._keep_examples, self._forget)
+        recorder.say(self._start_lines())
+        process = TrainerProcess(self._runtime.trainer, folder, self._runtime.settings.trainer_nice)
+        warden.take(process)
+        try:
+            log.info("trainer_started", pid=process.pid, resumes=inputs.resumes)
+            self._listen(process, recorder)
+            status = process.wait(min(EXIT_SECONDS, warden.seconds_to_kill()))
+        finally:
+            warden.leave(publishes=recorder.result is not None)
+            ended = process.end()
+        if status is None:
+            # Killed only because its exit took long, as on a busy machine: a result that it has told of is whole.
+            status = 0 if recorder.result is not None else ended
+        self._stop = warden.stop
+        log.info("trainer_ended", status=status, stop=self._stop.value if self._stop else None)
+        recorder.flush(now=True)
+        return self._conclude(recorder, status, folder, process)
 
     def _keep_examples(self, folder: Path) -> None:
         wanted = None if self._inputs is None else self._inputs.examples
@@ -145,9 +140,8 @@ class _Attempt:
 
         return self._lease.read(lines)
 
-    def _watch(self, process: TrainerProcess, recorder: Recorder) -> None:
-        """Record messages and steer the trainer until it has no more to say."""
-        deadline = time.monotonic() + self._limits.seconds
+    def _listen(self, process: TrainerProcess, recorder: Recorder) -> None:
+        """Record messages until the trainer has no more to say. Raises LeaseLost."""
         while True:
             try:
                 message = process.next_message(TICK_SECONDS)
@@ -157,45 +151,7 @@ class _Attempt:
                 recorder.take(message)
             if message is None or process.backlog() == 0:
                 recorder.flush()
-            self._steer(process, deadline, recorder.folder)
-
-    def _steer(self, process: TrainerProcess, deadline: float, folder: Path) -> None:
-        self._lease.check()
-        now = time.monotonic()
-        if now > self._kill_at:
-            process.end()
-        if self._stop is not None:
-            return
-        limit = self._limits.memory_bytes
-        if limit is not None and (process.resident_bytes() or 0) > limit:
-            self._stop = Stop.MEMORY
-            process.end()
-        elif self._is_over_disk_limit(now, folder):
-            self._stop = Stop.DISK
-            process.end()
-        elif self._lease.cancel_requested.is_set():
-            self._ask_to_stop(process, Stop.CANCEL, self._settings.stop_seconds)
-        elif self._runtime.stopping.is_set():
-            self._ask_to_stop(process, Stop.SHUTDOWN, min(SHUTDOWN_STOP_SECONDS, self._settings.stop_seconds))
-        elif now > deadline:
-            self._ask_to_stop(process, Stop.DEADLINE, self._settings.stop_seconds)
-
-    def _is_over_disk_limit(self, now: float, folder: Path) -> bool:
-        limit = self._settings.attempt_disk_bytes
-        if limit is None or now < self._look_at_disk:
-            return False
-        self._look_at_disk = now + DISK_SECONDS
-        return attempt_folder.size(folder) > limit
-
-    def _ask_to_stop(self, process: TrainerProcess, why: Stop, seconds: float) -> None:
-        log.info("trainer_asked_to_stop", why=why.value)
-        self._stop = why
-        self._kill_at = time.monotonic() + seconds
-        process.terminate()
-
-    def _patience(self) -> float:
-        """Seconds in which a trainer whose output has ended should have exited."""
-        return max(0.0, min(EXIT_SECONDS, self._kill_at - time.monotonic()))
+            self._lease.check()
 
     def _conclude(self, recorder: Recorder, status: int, folder: Path, process: TrainerProcess) -> bool:
         if self._stop is Stop.CANCEL:
@@ -261,6 +217,13 @@ class _Attempt:
             return self._refuse_dataset(error, folder)
         return self._fail(error)
 
+    def _without_input(self, error: BlobCorrupt | BlobMissing) -> bool:
+        """What is damaged or gone is asked for again, perhaps by another machine; then the job fails."""
+        told = {"code": error.code, "message": error.message, "errors": []}
+        if self._job.attempts_without_progress >= self._settings.max_attempts_without_progress:
+            return self._fail(told)
+        return _lost(self._runtime, self._lease, told, pause_seconds=self._settings.reaper_seconds)
+
     def _without_kept_examples(self, error: dict[str, Any]) -> bool:
         """What was kept is no good to the trainer: the next attempt gets the dataset instead."""
         if self._inputs is not None and self._inputs.examples is not None:
@@ -275,12 +238,17 @@ class _Attempt:
         return False
 
     def _fail(self, error: dict[str, Any]) -> bool:
+        if error["code"] == InsufficientStorage.code:
+            self._runtime.disk_gate.shut()
         return _fail(self._lease, error)
 
     def _cancelled(self) -> bool:
         self._lease.write(log_lines.then(jobs.cancelled, [self._ended("cancelled, as it was asked to")]))
         log.info("job_cancelled")
         return False
+
+    def _give_up(self, why: Stop) -> bool:
+        return self._cancelled() if why is Stop.CANCEL else self._release()
 
     def _ended(self, how: str) -> str:
         return log_lines.ended(self._lease.claim.attempt, how)

@@ -43,7 +43,7 @@ time.sleep(30)
 
 
 def test_an_attempt_that_fills_the_disk_fails_at_once(service, fake_trainer, monkeypatch):
-    monkeypatch.setattr("worker.supervisor.DISK_SECONDS", 0.1)
+    monkeypatch.setattr("worker.warden.DISK_SECONDS", 0.1)
     job_id = service.train_job()
     runtime = service.runtime(fake_trainer(FILLS_THE_DISK), attempt_disk_bytes=5_000_000)
     assert slot.work(runtime, job_id) == 1
