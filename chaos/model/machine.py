@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from chaos.invariants import Ledger, Snapshot
 from chaos.model import world
 from chaos.model.world import CLOCKS, HOUR, LEASE_SECONDS, MAX_ATTEMPTS, REPUBLISH_SECONDS, Crash, Explored
-from registry import datasets, example_sets, idempotency, job_files, jobs, leases, models, retries
+from registry import checkpoints, datasets, example_sets, idempotency, job_files, jobs, leases, models, retries
 from registry.database import Database
 from registry.errors import JobNotFinished, JobSucceeded, LeaseLost
 from registry.idempotency import Answer, Asked
@@ -189,6 +189,10 @@ class JobMachine(RuleBasedStateMachine):
     @does(claim=claims, epoch=st.integers(1, 3), step=st.integers(0, 2), dies=dies)
     def promote(self, claim: Claim, epoch: int, step: int, dies: bool) -> None:
         self._attempt(claim, dies, jobs.promote_checkpoint, "a" * 64, 3, epoch, step)
+
+    @does(claim=claims, dies=dies)
+    def start_over(self, claim: Claim, dies: bool) -> None:
+        self._attempt(claim, dies, checkpoints.start_over, "of another version")
 
     @does(claim=claims, key=st.sampled_from(["1" * 64, "2" * 64, "3" * 64]), dies=dies)
     def keep_examples(self, claim: Claim, key: str, dies: bool) -> None:
