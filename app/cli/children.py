@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Empty, Queue
@@ -78,20 +79,24 @@ class Child:
             self._messages.put(None)  # the end stays the end
         return message
 
-    def expect(self, timeout: float) -> dict[str, Any]:
-        """Its first message.
+    def expect(self, timeout: float, event: str | None = None) -> dict[str, Any]:
+        """Its next message; with `event`, its next one of this event: what it says before that is passed over.
 
         Raises:
-            ChildEnded: it ended, or said nothing in time; with the end of its log.
+            ChildEnded: it ended, or didn't say it in time; with the end of its log.
         """
-        try:
-            message = self.message(timeout)
-        except TimeoutError as error:
-            raise ChildEnded(f"{error}{self.log_tail()}") from None
-        if message is None:
-            status = self.process.wait()
-            raise ChildEnded(f"{self.name} ended with status {status} before it was ready{self.log_tail()}")
-        return message
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                message = self.message(max(0.0, give_up - time.monotonic()))
+            except TimeoutError:
+                missing = "nothing" if event is None else f"no {event!r}"
+                raise ChildEnded(f"{self.name} said {missing} for {timeout:.0f} s{self.log_tail()}") from None
+            if message is None:
+                status = self.process.wait()
+                raise ChildEnded(f"{self.name} ended with status {status} before it was ready{self.log_tail()}")
+            if event is None or message.get("event") == event:
+                return message
 
     @property
     def running(self) -> bool:

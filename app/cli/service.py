@@ -107,7 +107,7 @@ class _Worker:
             CommandFailed: it ended, or wasn't ready in time.
         """
         try:
-            facts = self._child.expect(START_SECONDS)
+            facts = self._child.expect(START_SECONDS, "ready")  # one that takes its time says meanwhile that it lives
         except ChildEnded as error:
             raise CommandFailed(Status.FAILED, "start_failed", [f"the worker did not start: {error}"]) from None
         self._watch.start()

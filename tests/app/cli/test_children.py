@@ -65,6 +65,21 @@ def test_a_child_that_says_nothing_times_out() -> None:
         child.expect(0.2)
 
 
+def test_what_a_child_says_before_the_event_that_is_expected_is_passed_over() -> None:
+    says = ["alive", "alive", "ready", "alive"]
+    script = f"import json\nfor event in {says}: print(json.dumps({{'event': event}}))"
+    with Child(["-c", script]) as child:
+        assert child.expect(10, "ready") == {"event": "ready"}
+        with pytest.raises(ChildEnded, match="status 0"):
+            child.expect(10, "ready")
+
+
+def test_a_child_that_says_only_other_things_times_out() -> None:
+    script = 'import time\nwhile True: print(\'{"event": "alive"}\', flush=True); time.sleep(0.02)'
+    with Child(["-c", script]) as child, pytest.raises(ChildEnded, match="no 'ready' for 1 s"):
+        child.expect(1, "ready")
+
+
 def test_a_stubborn_child_is_killed_after_the_grace() -> None:
     child = Child(["-c", STUBBORN])
     child.expect(10)

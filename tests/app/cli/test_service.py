@@ -17,7 +17,8 @@ from registry.settings import Settings
 
 TALKS = """
 import json, time
-print(json.dumps({"event": "ready", "broker": {}}), flush=True)
+print(json.dumps({"event": "alive"}), flush=True)
+print(json.dumps({"event": "ready", "broker": {"kind": "none"}}), flush=True)
 while True:
     time.sleep(0.2)
     print(json.dumps({"event": "alive"}), flush=True)
@@ -52,6 +53,12 @@ def test_one_that_ends_or_falls_silent_is_replaced(worker: Any, how: signal.Sign
     assert wait(other_than(worker, pid))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_one_that_takes_its_time_to_start_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "Child", lambda *_given, **_named: Child(["-c", TALKS]))
+    with service._Worker(Settings(state_dir=tmp_path)) as found:
+        assert found.ready() == {"kind": "none"}
 
 
 def test_one_that_talks_is_left_alone(worker: Any) -> None:
