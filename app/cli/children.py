@@ -55,7 +55,12 @@ class Child:
             )
             _alive.add(self)
             self._reader = threading.Thread(target=self._read, name=f"read {self.name}", daemon=True)
-            self._reader.start()
+            try:
+                self._reader.start()
+            except RuntimeError:  # no thread to be had: nobody would know of the child
+                self.kill()
+                self._forget()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -121,12 +126,16 @@ class Child:
             except KeyboardInterrupt:
                 self.kill()
                 raise
+        status = self._forget()
+        self._reader.join(OUTPUT_SECONDS)
+        return status
+
+    def _forget(self) -> int:
         status = self.process.wait()
         _alive.discard(self)
         if self.process.stdin is not None:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
-        self._reader.join(OUTPUT_SECONDS)
         return status
 
     def kill(self) -> None:
@@ -148,7 +157,8 @@ class Child:
                 if isinstance(message, dict):
                     self._messages.put(message)
                 else:
-                    sys.stderr.buffer.write(line)
+                    with contextlib.suppress(OSError):  # a full disk
+                        sys.stderr.buffer.write(line)
         self._messages.put(None)
 
     def log_tail(self) -> str:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from app.cli.children import Child, ChildEnded, stop_on_signals
+from app.cli.children import stop_on_signals
 from app.cli.errors import CommandFailed, Status
 from app.cli.output import say
+from app.cli.worker_child import WorkerChild
 
 if TYPE_CHECKING:
     import uvicorn
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from registry.settings import Settings
 
 Announce = Callable[[dict[str, Any]], None]
-START_SECONDS = 60.0
-RESTART_SECONDS = 2.0
-# A worker says every 5 seconds that it runs.
-SILENT_LOOKS = 60
 
 
 def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False, api_only: bool = False) -> None:
@@ -54,7 +51,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         listener = stack.enter_context(_listen(settings))
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _migrate(settings)
-        worker = None if api_only else stack.enter_context(_Worker(settings))
+        worker = None if api_only else stack.enter_context(WorkerChild(settings))
         api = _api(settings)  # imported while the worker starts
         server = _server(api)
         broker = _broker_elsewhere(settings) if worker is None else worker.ready()
@@ -72,81 +69,10 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         with suppress(KeyboardInterrupt):  # uvicorn raises the signal that stopped it again: an orderly end here
             server.run(sockets=[listener])
         if worker is not None:
-            worker.leaving = True
+            worker.leave()
             say("stopping: the worker writes a checkpoint of a running job")
     if not server.started:
         raise CommandFailed(Status.FAILED, "start_failed", ["the API did not start; its own messages are above"])
-
-
-class _Worker:
-    """The worker process, started again whenever it ends, or falls silent, while the service runs.
-
-    `looks` is how many seconds in a row it may say nothing.
-    """
-
-    def __init__(self, settings: Settings, looks: int = SILENT_LOOKS) -> None:
-        self.leaving = False
-        self._looks = looks
-        self._environment = _environment(settings)
-        self._child = self._start()
-        self._watch = threading.Thread(target=self._keep, name="keep the worker", daemon=True)
-
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leaving = True
-        if self._watch.is_alive():
-            self._watch.join()
-        self._child.stop()
-
-    def ready(self) -> dict[str, Any]:
-        """Wait until the worker takes jobs; what it says about its broker.
-
-        Raises:
-            CommandFailed: it ended, or wasn't ready in time.
-        """
-        try:
-            facts = self._child.expect(START_SECONDS, "ready")  # one that takes its time says meanwhile that it lives
-        except ChildEnded as error:
-            raise CommandFailed(Status.FAILED, "start_failed", [f"the worker did not start: {error}"]) from None
-        self._watch.start()
-        broker: dict[str, Any] = facts["broker"]
-        return broker
-
-    def _start(self) -> Child:
-        return Child(["-m", "worker", "--die-with-parent"], environment=self._environment)
-
-    def _keep(self) -> None:
-        silent = 0
-        while not self.leaving:
-            # Looks are counted, and not time: while this process itself is stopped it can't hear anything.
-            silent = 0 if self._spoke() else silent + 1
-            if silent > self._looks and self._child.running:
-                say(f"the worker has said nothing for {silent} s; killing it", style="yellow")
-                self._child.kill()  # its trainers end with it, and its jobs go on once their leases are over
-                self._child.process.wait()
-            if not self._child.running:
-                self._start_again()
-                silent = -int(START_SECONDS)  # it has more to do at first than to talk
-
-    def _start_again(self) -> None:
-        if self.leaving:
-            return
-        status = self._child.process.returncode
-        say(f"the worker ended with status {status}; starting it again", style="yellow")
-        time.sleep(RESTART_SECONDS)
-        if not self.leaving:
-            self._child = self._start()
-
-    def _spoke(self) -> bool:
-        """Whether the worker has said something in the second that this takes at most, in which it may also end."""
-        give_up = time.monotonic() + 1
-        while self._child.running and not self.leaving and time.monotonic() < give_up:
-            with suppress(TimeoutError):
-                if self._child.message(0.2) is not None:
-                    return True
-        return False
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -208,16 +134,6 @@ def _server(api: FastAPI) -> uvicorn.Server:
     from app.server import make_server
 
     return make_server(api)
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings as a child reads them."""
-    import json
-
-    found = {}
-    for name, value in settings.model_dump(mode="json").items():
-        found[f"POCKETREC_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
-    return found
 
 
 def _tell_when_started(server: uvicorn.Server, announce: Announce, facts: dict[str, Any]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -141,3 +144,31 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_child() -> None:
     with Child(["-c", OBEDIENT]) as child:
         pid = child.expect(10)["pid"]
         assert os.getpgid(pid) != os.getpgid(0)
+
+
+def test_a_full_disk_under_standard_error_does_not_end_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(_line: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(buffer=SimpleNamespace(write=write)))
+    with Child(["-c", "print('hello'); print('{\"a\": 1}')"]) as child:
+        assert [child.message(10), child.message(10)] == [{"a": 1}, None]
+
+
+def test_a_child_whose_output_nobody_can_read_does_not_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    real = subprocess.Popen
+
+    def start(*arguments: object, **options: object) -> object:
+        started.append(real(*arguments, **options))
+        return started[0]
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(RuntimeError):
+        Child(["-c", OBEDIENT])
+    assert started[0].returncode == -signal.SIGKILL
+    assert started[0] not in {child.process for child in children._alive}
