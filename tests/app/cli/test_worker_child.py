@@ -105,13 +105,12 @@ def test_while_none_can_be_started_the_pauses_grow_and_nothing_stays_of_those_th
     away.touch()
     worker._child.kill()
     assert wait(lambda: len(made) > 8)
-    # One more may be on its way.
-    assert open_files() <= before + 2
+    assert wait(lambda: open_files() <= before, 5)  # at times one more is on its way
     assert len([child for child in made if child in children._alive]) <= 1
     away.unlink()
     assert wait(lambda: worker._pause == worker_child.RESTART_SECONDS)
     assert worker._child.running
-    assert open_files() == before
+    assert open_files() <= before
     pauses = [line.rpartition(" in ")[2] for line in capsys.readouterr().err.splitlines() if "in 0.0" in line]
     assert pauses[:5] == ["0.01 s", "0.02 s", "0.04 s", "0.08 s", "0.08 s"]
 
