@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,24 +65,37 @@ def size(folder: Path) -> int:
 
 
 def sweep(root: Path) -> None:
-    """Remove the folders of attempts whose supervisor was killed."""
+    """Remove the folders of attempts whose supervisor was killed. What isn't one, or can't be opened, is left there."""
     for folder in root.glob("job_*"):
         try:
-            with (folder / "lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_if_left(folder)
+        except OSError as error:
+            _warn_once(folder, str(error))
+
+
+def _remove_if_left(folder: Path) -> None:
+    try:
+        with (folder / "lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(folder)
+    except BlockingIOError:
+        return  # somebody's
+    except FileNotFoundError:
+        # So new that it has no lock yet, or its supervisor was killed just then, or while it removed the folder.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_ctime > LOCKED_WITHIN_SECONDS:
                 _remove(folder)
-        except BlockingIOError:
-            continue  # somebody's
-        except FileNotFoundError:
-            # So new that it has no lock yet, or its supervisor was killed just then, or while it removed the folder.
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - folder.stat().st_ctime > LOCKED_WITHIN_SECONDS:
-                    _remove(folder)
 
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     log.info("attempt_folder_removed", folder=folder.name)
+
+
+@lru_cache(maxsize=256)
+def _warn_once(folder: Path, reason: str) -> None:
+    """Not at each sweep: they come every few seconds."""
+    log.warning("attempt_folder_not_swept", folder=str(folder), error=reason)
 
 
 @dataclass(frozen=True)

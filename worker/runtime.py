@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,8 @@ class Runtime:
                 log.warning("database_locked", database=self.database.url.database, reason="another process holds it")
                 self.stopping.wait(1)
             else:
-                self.tidy_disk()
+                # Beside the start, and not before it: a store that is away may take minutes to say so.
+                threading.Thread(target=self.tidy_disk, name="tidy", daemon=True).start()
                 return True
         return False
 
@@ -87,10 +89,19 @@ class Runtime:
         return self.database.dialect != "sqlite" or self.clock_watch.trusts(now(session))
 
     def tidy_disk(self) -> None:
-        """Remove temporary files and folders of this machine whose owners were killed. Nobody else's are touched."""
-        attempt_folder.sweep(self.attempts_dir)
-        self.blobs.sweep()
-        occupied.remove_left_folders(self.settings.state_dir / "uploads")
+        """Remove temporary files and folders of this machine whose owners were killed. Nobody else's are touched.
+
+        What can't be removed, as while the blob store is away, is left for the next time.
+        """
+        for what, tidy in (
+            ("attempts", partial(attempt_folder.sweep, self.attempts_dir)),
+            ("blobs", self.blobs.sweep),
+            ("uploads", partial(occupied.remove_left_folders, self.settings.state_dir / "uploads")),
+        ):
+            try:
+                tidy()
+            except Exception as error:  # noqa: BLE001 - whatever a store says: no worker and no housekeeping ends for it
+                log.warning("not_tidied", what=what, error=repr(error)[:300])
 
     @property
     def attempts_dir(self) -> Path:

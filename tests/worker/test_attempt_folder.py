@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+import structlog
 
 from worker import attempt_folder
 from worker.reaper import Reaper
@@ -64,6 +65,19 @@ def test_a_folder_without_a_lock_is_somebodys_only_while_it_is_new(tmp_path: Pat
     monkeypatch.setattr(attempt_folder.time, "time", lambda: later)
     attempt_folder.sweep(tmp_path)
     assert not left.exists()
+
+
+def test_what_is_no_attempts_folder_stays_and_keeps_no_other_from_being_removed(tmp_path: Path) -> None:
+    (tmp_path / "job_0").write_text("a file in the way")
+    (tmp_path / "job_2" / "lock").mkdir(parents=True)
+    left = [abandoned(tmp_path, f"job_{number}.1", lock=True) for number in range(3)]
+    with structlog.testing.capture_logs() as lines:
+        attempt_folder.sweep(tmp_path)
+        attempt_folder.sweep(tmp_path)
+    assert [folder for folder in left if folder.exists()] == []
+    assert (tmp_path / "job_0").exists()
+    warned = [Path(line["folder"]).name for line in lines if line["event"] == "attempt_folder_not_swept"]
+    assert sorted(warned) == ["job_0", "job_2"]  # once each
 
 
 def test_a_worker_that_lives_removes_what_others_left(service, wait_until) -> None:

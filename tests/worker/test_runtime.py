@@ -1,12 +1,15 @@
-"""A worker that starts while another process holds SQLite's lock waits, for as long as it isn't told to stop."""
+"""How a worker starts: it waits for SQLite's lock until it is told to stop, and never for what killed ones left."""
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
 
 from registry.database import Database
+from worker.housekeeping import Housekeeper
 
 
 @pytest.fixture
@@ -44,3 +47,45 @@ def test_it_ends_when_told_to_stop(runtime, held):
             ready.result(0.2)
         runtime.stopping.set()
         assert ready.result(15) is False
+
+
+def abandoned(runtime):
+    folder = runtime.attempts_dir / "job_1.1"
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    return folder
+
+
+def store_away():
+    raise ConnectionError("nobody answers at 127.0.0.1:9")
+
+
+def test_a_blob_store_that_is_away_keeps_nothing_else_from_being_tidied(service, monkeypatch, wait_until):
+    runtime = service.runtime()
+    monkeypatch.setattr(service.blobs, "sweep", store_away)
+    left = abandoned(runtime)
+    upload = service.settings.state_dir / "uploads" / "left"
+    upload.mkdir(parents=True)
+    monkeypatch.setattr("registry.occupied.time.time", lambda: upload.stat().st_ctime + 1e6)
+    with structlog.testing.capture_logs() as lines:
+        assert runtime.make_ready() is True
+        wait_until(lambda: not left.exists() and not upload.exists())
+    [line] = [line for line in lines if line["event"] == "not_tidied"]
+    assert (line["what"], "127.0.0.1:9" in line["error"]) == ("blobs", True)
+
+
+def test_tidying_that_takes_long_holds_up_no_start(service, monkeypatch):
+    runtime = service.runtime()
+    answers = threading.Event()
+    monkeypatch.setattr(service.blobs, "sweep", lambda: answers.wait(60))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(runtime.make_ready).result(30) is True
+        answers.set()
+
+
+def test_what_cannot_be_tidied_ends_no_round_of_housekeeping(service, monkeypatch):
+    runtime = service.runtime()
+    monkeypatch.setattr(service.blobs, "sweep", store_away)
+    runtime.attempts_dir.mkdir()
+    (runtime.attempts_dir / "job_x").touch()
+    assert Housekeeper(runtime).look() is not None
