@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from registry import leases
 from registry.errors import LeaseLost
+from registry.outages import is_outage
 
 if TYPE_CHECKING:
     from registry.database import Database
@@ -52,7 +53,9 @@ class Lease:
         self._thread.join()
 
     def write(self, work: Callable[[Session, Claim], T]) -> T:
-        """Do `work` in one transaction. A database that is away is waited for, for as long as the lease lasts.
+        """Do `work` in one transaction.
+
+        A database that is away, or to which no connection is free, is waited for, for as long as the lease lasts.
 
         Raises:
             LeaseLost: the job is another's now, or the lease ran out while the database was away.
@@ -80,10 +83,11 @@ class Lease:
             except LeaseLost:
                 self.lost.set()
                 raise
-            except DBAPIError as error:
-                if not _is_transient(error):
+            except SQLAlchemyError as error:
+                if not is_outage(error):
                     raise
-                log.warning("database_away", job_id=self.claim.job_id, error=repr(error.orig)[:200])
+                reason = repr(getattr(error, "orig", None) or error)
+                log.warning("database_away", job_id=self.claim.job_id, error=reason[:200])
             self.check()
             time.sleep(min(0.5, self._heartbeat_seconds))
 
@@ -118,9 +122,3 @@ class Lease:
             self._expires = asked_at + self._lease_seconds
             if cancel:
                 self.cancel_requested.set()
-
-
-def _is_transient(error: DBAPIError) -> bool:
-    from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-
-    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError | InternalError)

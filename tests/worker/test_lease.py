@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from registry import jobs
+from registry.database import Database
 from registry.errors import LeaseLost
 from worker.lease import Lease
 
@@ -44,3 +51,30 @@ def test_it_is_not_renewed_once_its_holder_has_given_up(service):
         given_up = service.job(job_id).lease_until
         time.sleep(0.3)
         assert service.job(job_id).lease_until <= given_up
+
+
+def test_a_connection_that_is_free_again_before_the_lease_ends_is_waited_for(service, monkeypatch):
+    """More slots than connections, while another process holds SQLite's lock."""
+    job_id = service.train_job()
+    lease = lease_of(service, job_id)
+    database = Database(service.settings.database_url)
+    monkeypatch.setattr(lease, "_database", database)
+    monkeypatch.setattr(database.engine.pool, "_timeout", 0.1)
+    held = []
+    with suppress(PoolTimeout):
+        while True:
+            held.append(database.engine.connect())
+    with structlog.testing.capture_logs() as lines:
+        freed = threading.Timer(1, lambda: [connection.close() for connection in held])
+        freed.start()
+        lease.write(lambda session, claim: jobs.set_phase(session, claim, "train"))
+        freed.join()
+    assert service.job(job_id).phase == "train"
+    assert {line["event"] for line in lines} == {"database_away"}
+    database.dispose()
+
+
+def test_a_wrong_statement_is_not_waited_for(service):
+    lease = lease_of(service, service.train_job())
+    with pytest.raises(OperationalError):
+        lease.read(lambda session: session.execute(text("SELECT * FROM nothing_of_this_name")))
