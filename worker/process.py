@@ -7,7 +7,9 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 MAX_LINE = 1 << 20
 DRAIN_SECONDS = 5.0
+POLL_SECONDS = 0.02
 # Names that begin so may hold credentials of the database or the blob store; a trainer has no use for them.
 PRIVATE_PREFIXES = ("POCKETREC_", "AWS_", "AZURE_", "GOOGLE_", "PG", "CELERY_")
 
@@ -63,9 +66,11 @@ class TrainerProcess:
         try:
             message = self._messages.get(timeout=timeout)
         except queue.Empty:
-            if self._process.poll() is None:
+            if not self._has_exited():
                 return None
-            # What it wrote before it ended is still to come. Not for ever: a stray grandchild could hold the pipe open.
+            self.end()
+            # What it wrote before it ended is still to come. Not for ever: one that it started and that has left its
+            # group could hold the pipe open.
             self._reader.join(DRAIN_SECONDS)
             message = None if self._messages.empty() else self._messages.get()
         if message is None:
@@ -78,24 +83,36 @@ class TrainerProcess:
 
     def terminate(self) -> None:
         """Ask it to checkpoint and stop."""
-        self._process.terminate()
+        if not self._has_exited():
+            os.kill(self._process.pid, signal.SIGTERM)
 
     def end(self) -> int:
         """Kill it and whatever it started, if anything still runs, and return its exit status; negative: a signal."""
-        if self._process.poll() is None:
+        if self._process.returncode is None:
             # Not reaped yet, so its id, which is also its group's, can't belong to anybody else.
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # some systems say so where all of it has ended
+                os.killpg(self._process.pid, signal.SIGKILL)
         status = self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
         return status
 
     def wait(self, timeout: float) -> int | None:
-        """Its exit status, or None if it still runs after `timeout` seconds."""
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
+        """Its exit status, or None if it still runs after `timeout` seconds. What it started ends with it."""
+        give_up = time.monotonic() + timeout
+        while not self._has_exited():
+            if time.monotonic() > give_up:
+                return None
+            time.sleep(POLL_SECONDS)
+        return self.end()
+
+    def _has_exited(self) -> bool:
+        """Whether it has ended by itself. It isn't reaped here, but by `end`, which needs its id for the others."""
+        if self._process.returncode is not None:
+            return True
+        if not hasattr(os, "waitid"):  # macOS: there, what it started may stay
+            return self._process.poll() is not None
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def resident_bytes(self) -> int | None:
         """Its resident memory in bytes, or None where the system doesn't tell."""
