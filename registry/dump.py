@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select, text
+from sqlalchemy import Column, Connection, Table, and_, bindparam, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from registry import tables
@@ -97,6 +97,7 @@ def _read_table(connection: Connection, table: Table, path: Path, expected: int)
     lines = _lines(path)
     columns = [table.columns[name] for name in next(lines)]
     times = {column.name for column in columns if isinstance(column.type, tables.UtcDateTime)}
+    later = [column for column in columns if column in _self_references(table)]
     rows = 0
     if table.name == "projects":
         connection.execute(table.delete())
@@ -108,12 +109,41 @@ def _read_table(connection: Connection, table: Table, path: Path, expected: int)
             }
             for line in some
         ]
-        connection.execute(insert(table), values)
+        connection.execute(insert(table), [{**row, **{column.name: None for column in later}} for row in values])
         rows += len(values)
     if rows != expected:
         raise BackupInvalid(f"{path.name} has {rows} rows, the backup says {expected}")
+    for column in later:
+        _refer(connection, column, path)
     if connection.dialect.name == "postgresql":
         _set_sequences(connection, table)
+
+
+def _self_references(table: Table) -> list[Column[Any]]:
+    """The columns that refer to rows of their own table.
+
+    No order of ids puts the one before the other: two processes that make ids have two clocks, and one clock may be
+    set back. So these columns are filled in once all rows are there, and must be nullable.
+    """
+    return [column for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]
+
+
+def _refer(connection: Connection, column: Column[Any], path: Path) -> None:
+    """Fill in a column that refers to its own table, whose rows are all there without it."""
+    table = column.table
+    keys = list(table.primary_key.columns)
+    lines = _lines(path)
+    names = next(lines)
+    places = [names.index(key.name) for key in keys]
+    value = names.index(column.name)
+    this = and_(*(key == bindparam(f"this_{key.name}") for key in keys))
+    statement = update(table).where(this).values({column.name: bindparam("refers_to")})
+    for some in batched((line for line in lines if line[value] is not None), BATCH):
+        parameters = [
+            {"refers_to": line[value], **{f"this_{key.name}": line[at] for key, at in zip(keys, places, strict=True)}}
+            for line in some
+        ]
+        connection.execute(statement, parameters)
 
 
 def _set_sequences(connection: Connection, table: Table) -> None:
