@@ -32,7 +32,6 @@ from registry.records import Blob
 
 FORMAT = 1
 MANIFEST = "backup.json"
-LEASE_SECONDS = 120.0
 
 Report = Callable[[int, int, int], None]
 """Called with how many blobs are copied, of how many, and their bytes so far."""
@@ -179,10 +178,10 @@ def _no_sweep(database: Database) -> Iterator[Callable[[], None]]:
 
     def take() -> bool:
         with database.write() as session:
-            return duties.take(session, duties.BACKUP, owner, seconds=LEASE_SECONDS)
+            return duties.take(session, duties.BACKUP, owner, seconds=duties.BACKUP_SECONDS)
 
     def keep() -> None:
-        while not over.wait(LEASE_SECONDS / 6):
+        while not over.wait(duties.BACKUP_SECONDS / 6):
             try:
                 if not take():
                     lost.set()

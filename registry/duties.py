@@ -2,11 +2,14 @@
 
 An owner that dies keeps a duty only until its time is over. A duty is no lock on anything by itself: what must never be
 done twice at once is decided in the transaction that does it.
+
+All times are by a clock that may be set right. What a clock that was far ahead has left behind must not keep everybody
+from a duty until that time comes: times that lie further ahead than the duty's own can explain count as not there.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -22,7 +25,12 @@ HOUSEKEEPING = "housekeeping"
 BACKUP = "backup"
 """While somebody is at this one no blob is removed."""
 
+BACKUP_SECONDS = 120.0
+"""For how long a backup takes its duty at a time."""
+
 _duties = tables.duties
+# Of the time that a duty is taken for: a clock that is set back by less than that costs its owner nothing.
+_SLACK = 2
 
 
 def take(session: Session, name: str, owner: str, *, seconds: float, every_seconds: float = 0) -> bool:
@@ -33,11 +41,12 @@ def take(session: Session, name: str, owner: str, *, seconds: float, every_secon
     moment = now(session)
     insert_if_absent(session, _duties, name=name)
     columns = _duties.c
+    every = timedelta(seconds=every_seconds)
     free = or_(
         columns.owner == owner,
         and_(
-            or_(columns.until.is_(None), columns.until <= moment),
-            or_(columns.done_at.is_(None), columns.done_at <= moment - timedelta(seconds=every_seconds)),
+            or_(columns.until.is_(None), columns.until <= moment, columns.until > _furthest(moment, seconds)),
+            or_(columns.done_at.is_(None), columns.done_at <= moment - every, columns.done_at > moment + every),
         ),
     )
     values: dict[str, Any] = {"owner": owner, "until": moment + timedelta(seconds=seconds)}
@@ -51,9 +60,19 @@ def leave(session: Session, name: str, owner: str, *, done: bool) -> None:
     session.execute(update(_duties).where(_duties.c.name == name, _duties.c.owner == owner).values(**values))
 
 
-def owner_of(session: Session, name: str) -> str | None:
-    """Who is at the duty now; nobody else takes it before this transaction, which must be one that writes, ends."""
+def owner_of(session: Session, name: str, *, seconds: float) -> str | None:
+    """Who is at the duty now, which is taken for `seconds` at a time.
+
+    Nobody else takes it before this transaction, which must be one that writes, ends.
+    """
     query = select(_duties.c.owner, _duties.c.until).where(_duties.c.name == name)
     while (row := session.execute(query.with_for_update(read=True)).one_or_none()) is None:
         insert_if_absent(session, _duties, name=name)
-    return row.owner if row.until is not None and row.until > now(session) else None
+    moment = now(session)
+    is_taken = row.until is not None and moment < row.until <= _furthest(moment, seconds)
+    return row.owner if is_taken else None
+
+
+def _furthest(moment: datetime, seconds: float) -> datetime:
+    """How far ahead the end of a duty that is taken for `seconds` can lie."""
+    return moment + timedelta(seconds=_SLACK * seconds)

@@ -88,8 +88,11 @@ def mark(database: Database) -> int:
     """Note of each blob since when nothing refers to it; how many became unused, or used again."""
     columns = _blobs.c
     changed = 0
+    with database.read() as session:
+        moment = now(session)
     for wrong, unused in (
-        (and_(columns.unused_since.is_(None), ~referenced()), True),
+        # A time to come was noted by a clock that was ahead, perhaps by years.
+        (and_(or_(columns.unused_since.is_(None), columns.unused_since > moment), ~referenced()), True),
         (and_(columns.unused_since.is_not(None), referenced()), False),
     ):
         with database.read() as session:  # the long look is outside of any transaction that others wait for
@@ -150,7 +153,7 @@ def _remove(database: Database, blobs: BlobStore, which: ColumnElement[bool]) ->
     taken: list[str] = []
     try:
         with database.write() as session:
-            if (held_by := duties.owner_of(session, duties.BACKUP)) is not None:
+            if (held_by := duties.owner_of(session, duties.BACKUP, seconds=duties.BACKUP_SECONDS)) is not None:
                 return [], held_by
             gone = _delete_rows(session, which)
             for blob in gone:  # not collected at once: what is taken must be known, whatever comes

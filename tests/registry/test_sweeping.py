@@ -129,6 +129,16 @@ class TestOnePass:
         place.clock.advance(59)
         assert place.sweep(60).blobs == 0
 
+    def test_what_a_clock_noted_that_was_ahead_goes_after_the_grace_too(self, place):
+        dataset = place.refer(place.put(b"x"))
+        place.clock.advance(10 * 365 * 86400)
+        place.forget(dataset)
+        assert place.sweep(60).blobs == 0
+        place.clock.advance(-10 * 365 * 86400)
+        assert place.sweep(60).blobs == 0
+        place.clock.advance(60)
+        assert place.sweep(60).blobs == 1
+
     def test_strays_go_after_the_grace_too(self, place):
         place.put(b"nobody has recorded it")
         assert place.sweep(10**9).blobs == 0
@@ -168,6 +178,14 @@ class TestOnePass:
             assert duties.take(session, duties.BACKUP, "me", seconds=60)
         assert place.sweep() == sweeping.Swept(0, 0, "me")
         place.clock.advance(60)  # whoever made it was killed
+        assert place.sweep().blobs == 1
+
+    def test_a_backup_whose_clock_was_ahead_holds_none_once_it_is_gone(self, place):
+        place.clock.advance(10 * 365 * 86400)
+        with place.database.write() as session:
+            assert duties.take(session, duties.BACKUP, "killed", seconds=duties.BACKUP_SECONDS)
+        place.clock.advance(-10 * 365 * 86400)
+        place.forget(place.refer(place.put(b"x")))
         assert place.sweep().blobs == 1
 
 
