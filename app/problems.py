@@ -226,7 +226,11 @@ def _translate(error: Exception) -> Problem:
     if isinstance(error, RegistryError):
         return _from_registry(error)
     if is_disk_full(error):
-        return Problem("insufficient_storage", "The service's disk is full; nothing of the request was kept.")
+        return Problem(
+            "insufficient_storage",
+            "The service's disk is full; nothing of the request was kept. Whoever runs the service: free some space "
+            "there (`pocketrec tidy` removes what no policy keeps). Then send it again.",
+        )
     if is_outage(error):
         log.warning("database_unavailable", error=str(error).splitlines()[0][:300])
         return Problem(

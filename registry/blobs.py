@@ -34,6 +34,7 @@ CHUNK_BYTES = 1 << 20
 # A single conditional request may carry this much; larger blobs go up in parts, which is atomic too.
 SINGLE_PUT_BYTES = 16 << 20
 _AT_ONCE = 16
+_PROBE_BYTES = 4096
 
 
 class BlobStore:
@@ -209,7 +210,9 @@ class BlobStore:
         """Raise OSError or an obstore error unless blobs can be written, and a second writer of a name is refused."""
         if self._folder is not None:
             temporary = _temporary_folder(self._folder)
-            with tempfile.NamedTemporaryFile(dir=temporary):
+            with tempfile.NamedTemporaryFile(dir=temporary) as file:
+                file.write(bytes(_PROBE_BYTES))  # a full disk still takes names
+                file.flush()
                 return
         key = f"probe/{os.urandom(16).hex()}"
         store = self._reading()

@@ -64,6 +64,11 @@ class Database:
             options |= {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
         self._read_engine = engine.execution_options(**options)
 
+    @property
+    def folder(self) -> Path | None:
+        """Where SQLite's file lies; None for PostgreSQL."""
+        return Path(str(self.url.database)).parent if self.dialect == "sqlite" else None
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for reading one consistent state; the database refuses writes in it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry import duties, retention, sweeping
+from registry.reserve import Reserve
 
 if TYPE_CHECKING:
     from registry.blobs import BlobStore
@@ -39,17 +41,35 @@ def go_round(
     `go_on` is asked now and then; once it says no the rest is left for another time.
     """
 
-    def take(every: float = 0) -> bool:
+    def take(every: float) -> bool:
         with database.write() as session:
             return duties.take(session, duties.HOUSEKEEPING, owner, seconds=LEASE_SECONDS, every_seconds=every)
 
+    with _room(database):
+        return _round(database, blobs, settings, owner, take, every_seconds, go_on)
+
+
+def _room(database: Database) -> AbstractContextManager[None]:
+    folder = database.folder
+    return nullcontext() if folder is None else Reserve(folder).room()
+
+
+def _round(
+    database: Database,
+    blobs: BlobStore,
+    settings: Settings,
+    owner: str,
+    take: Callable[[float], bool],
+    every_seconds: float,
+    go_on: Callable[[], bool],
+) -> Round | None:
     if not take(every_seconds):
         return None
     done = False
     try:
-        rules = retention.apply(database, settings, go_on=lambda: go_on() and take())
+        rules = retention.apply(database, settings, go_on=lambda: go_on() and take(0))
         swept = sweeping.Swept()
-        if go_on() and take():
+        if go_on() and take(0):
             swept = sweeping.sweep(database, blobs, grace_seconds=settings.blob_grace_seconds)
             done = True
         return Round(tuple(rules), swept)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from reco_core.errors import is_disk_full
 from registry import leases
 from registry.errors import LeaseLost
 from registry.outages import is_outage
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+SECONDS_BETWEEN_WARNINGS = 30.0
 
 
 class Lease:
@@ -39,6 +42,7 @@ class Lease:
         self._heartbeat_seconds = heartbeat_seconds
         self._lease_seconds = lease_seconds
         self._expires = time.monotonic() + lease_seconds
+        self._tell_again = 0.0
         self._closed = threading.Event()
         # With the fields that the supervisor's lines carry.
         beat = partial(copy_context().run, self._beat)
@@ -86,10 +90,17 @@ class Lease:
             except SQLAlchemyError as error:
                 if not is_outage(error):
                     raise
-                reason = repr(getattr(error, "orig", None) or error)
-                log.warning("database_away", job_id=self.claim.job_id, error=reason[:200])
+                self._tell(error)
             self.check()
             time.sleep(min(0.5, self._heartbeat_seconds))
+
+    def _tell(self, error: SQLAlchemyError) -> None:
+        """Say why it waits; now and then again, as long as it does."""
+        if time.monotonic() < self._tell_again:
+            return
+        self._tell_again = time.monotonic() + SECONDS_BETWEEN_WARNINGS
+        why = "disk_full" if is_disk_full(error) else "database_away"
+        log.warning(why, job_id=self.claim.job_id, error=repr(getattr(error, "orig", None) or error)[:200])
 
     def check(self) -> None:
         """Raise LeaseLost if the lease is known to be lost, or has run out by this machine's clock."""

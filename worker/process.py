@@ -52,6 +52,7 @@ class TrainerProcess:
             )
         priority.lower(self._process.pid, nice)
         priority.offer(self._process.pid)
+        self._lock = threading.Lock()  # between looking at it and reaping it: another thread may do so too
         self._messages: queue.Queue[messages.Message | None] = queue.Queue()
         read = partial(copy_context().run, self._read)  # its lines carry the attempt's fields
         self._reader = threading.Thread(target=read, name="trainer-stdout", daemon=True)
@@ -83,19 +84,30 @@ class TrainerProcess:
 
     def terminate(self) -> None:
         """Ask it to checkpoint and stop."""
-        if not self._has_exited():
-            os.kill(self._process.pid, signal.SIGTERM)
+        with self._lock:
+            if not self._has_ended():
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it and whatever it started, if anything still runs. On a busy machine its end may take a while."""
+        with self._lock:
+            if self._process.returncode is None:
+                # Not reaped yet, so its id, which is also its group's, can't belong to anybody else.
+                with suppress(ProcessLookupError, PermissionError):  # some systems say so where all of it has ended
+                    os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> int:
         """Kill it and whatever it started, if anything still runs, and return its exit status; negative: a signal."""
-        if self._process.returncode is None:
-            # Not reaped yet, so its id, which is also its group's, can't belong to anybody else.
-            with suppress(ProcessLookupError, PermissionError):  # some systems say so where all of it has ended
-                os.killpg(self._process.pid, signal.SIGKILL)
-        status = self._process.wait()
+        self.kill()
+        while (status := self._reaped()) is None:
+            time.sleep(POLL_SECONDS)
         if self._process.stdin is not None:
             self._process.stdin.close()
         return status
+
+    def _reaped(self) -> int | None:
+        with self._lock:
+            return self._process.poll()
 
     def wait(self, timeout: float) -> int | None:
         """Its exit status, or None if it still runs after `timeout` seconds. What it started ends with it."""
@@ -107,6 +119,10 @@ class TrainerProcess:
         return self.end()
 
     def _has_exited(self) -> bool:
+        with self._lock:
+            return self._has_ended()
+
+    def _has_ended(self) -> bool:
         """Whether it has ended by itself. It isn't reaped here, but by `end`, which needs its id for the others."""
         if self._process.returncode is not None:
             return True

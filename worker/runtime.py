@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from registry import occupied
 from registry.blobs import BlobStore
 from registry.database import Database, now
+from registry.reserve import Reserve
 from worker import attempt_folder, publish
 from worker.clock_watch import ClockWatch
 from worker.disk_gate import DiskGate
@@ -96,12 +97,17 @@ class Runtime:
         for what, tidy in (
             ("attempts", partial(attempt_folder.sweep, self.attempts_dir)),
             ("blobs", self.blobs.sweep),
+            ("reserve", self._keep_reserve),
             ("uploads", partial(occupied.remove_left_folders, self.settings.state_dir / "uploads")),
         ):
             try:
                 tidy()
             except Exception as error:  # noqa: BLE001 - whatever a store says: no worker and no housekeeping ends for it
                 log.warning("not_tidied", what=what, error=repr(error)[:300])
+
+    def _keep_reserve(self) -> None:
+        if self.database.folder is not None:
+            Reserve(self.database.folder).keep()
 
     @property
     def attempts_dir(self) -> Path:

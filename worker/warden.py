@@ -105,7 +105,7 @@ class Warden:
                 if self._is_lost():
                     # Its supervisor notices as soon as it looks; until then nobody else would end the trainer.
                     if self._process is not None:
-                        self._process.end()
+                        self._process.kill()
                     return
                 self._look(time.monotonic())
                 over = time.monotonic() > self._give_up_at and self.stop is not None
@@ -133,7 +133,7 @@ class Warden:
 
     def _look(self, now: float) -> None:
         if now > self._kill_at and self._process is not None:
-            self._process.end()
+            self._process.kill()
         if self.stop is None:
             self._judge(now)
         elif self._process is not None and not self._asked:
@@ -165,7 +165,7 @@ class Warden:
 
     def _kill(self, process: TrainerProcess, why: Stop) -> None:
         self.stop = why
-        process.end()
+        process.kill()
 
     def _stop_for(self, why: Stop, now: float) -> None:
         self.stop = why
