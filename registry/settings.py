@@ -65,7 +65,12 @@ class Settings(BaseSettings):
         description="Attempts in a row without a new checkpoint or phase before a job fails as worker_lost.",
     )
     deadline_seconds: float = Field(24 * 3600, gt=0, description="Longest time one attempt may take.")
-    memory_bytes: int | None = Field(None, gt=0, description="Memory limit of a trainer process in bytes; unset: none.")
+    memory_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="Memory limit of a trainer process in bytes, swapped out or not; files that it has mapped don't "
+        "count. Unset: none.",
+    )
     max_job_memory_bytes: int | None = Field(
         None,
         gt=0,

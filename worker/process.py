@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from worker import exit_status, messages, priority
+from worker import exit_status, messages, priority, process_memory
 
 log = structlog.get_logger(__name__)
 
@@ -131,12 +131,8 @@ class TrainerProcess:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def resident_bytes(self) -> int | None:
-        """Its resident memory in bytes, or None where the system doesn't tell."""
-        try:
-            pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError, ValueError):
-            return None
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """Its memory, see `process_memory.held_bytes`; None where that can't be told, or once it has ended."""
+        return process_memory.held_bytes(self._process.pid) if self._process.returncode is None else None
 
     def log_tail(self, characters: int = 2000) -> str:
         """The end of its standard error."""

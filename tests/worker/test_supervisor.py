@@ -272,6 +272,23 @@ def test_the_memory_limit_is_kept(service, fake_trainer):
     assert "memory_bytes" in job.error["message"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system doesn't tell a process's memory")
+def test_files_that_are_mapped_do_not_count_as_memory(service, fake_trainer):
+    job_id = service.train_job()
+    body = """
+    import mmap
+    path = folder / "columns"
+    path.write_bytes(b"")
+    os.truncate(path, 200_000_000)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        sum(mapped[at] for at in range(0, len(mapped), mmap.PAGESIZE))
+        time.sleep(1)
+    bundle("model")
+    """
+    slot.work(service.runtime(fake_trainer(body), memory_bytes=100_000_000), job_id)
+    assert service.job(job_id).status == "succeeded"
+
+
 def test_a_bundle_that_contradicts_its_manifest_is_never_published(service, fake_trainer):
     job_id = service.train_job()
     body = """
