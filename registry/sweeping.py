@@ -14,8 +14,9 @@ still send one, some time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,11 +24,13 @@ from typing import TYPE_CHECKING
 import structlog
 from obstore.exceptions import BaseError as BlobStoreError
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from registry import duties, tables
 from registry.batches import batched
 from registry.database import now
+from registry.outages import is_outage
 from registry.records import Blob
 from registry.upsert import insert_if_absent
 
@@ -37,6 +40,13 @@ if TYPE_CHECKING:
 
 # Rows in one transaction: on SQLite others wait for its end before they can write.
 BATCH = 100
+# A transaction that takes blobs from the store begins no further one after this time, however slow the store is.
+UNDER_LOCK_SECONDS = 1.0
+# After such a transaction comes a pause as long as it was, up to this: those who wait for SQLite's lock don't stand in
+# a queue, but look for it every 0.1 s.
+PAUSE_SECONDS = 0.25
+# So many blobs in a row that the database was away for end the pass.
+OUTAGES = 3
 GRACE_SECONDS = 3600.0
 
 _blobs = tables.blobs
@@ -120,63 +130,115 @@ def remove_unused(
         query = select(columns.sha256).where(wanted, ~referenced()).order_by(columns.sha256)
         found = session.execute(query).scalars().all()
     count = size = 0
-    for some in batched(found, BATCH):
-        gone, held_by = _remove_what_goes(database, blobs, some, wanted)
-        count, size = count + len(gone), size + sum(blob.bytes for blob in gone)
-        if held_by is not None:
-            return Swept(count, size, held_by)
+    for batch in _batches(database, blobs, found, wanted):
+        count, size = count + len(batch.gone), size + sum(blob.bytes for blob in batch.gone)
+        if batch.held_by is not None:
+            return Swept(count, size, batch.held_by)
     return Swept(count, size)
 
 
-def _remove_what_goes(
-    database: Database, blobs: BlobStore, some: Sequence[str], wanted: ColumnElement[bool]
-) -> tuple[list[Blob], str | None]:
-    """`_remove` of these; where the store refuses, one by one, so that one that can't go doesn't keep the others."""
-    try:
-        return _remove(database, blobs, and_(_blobs.c.sha256.in_(some), wanted))
-    except (OSError, BlobStoreError) as error:  # all of them were put back
-        if len(some) == 1:
+@dataclass(frozen=True)
+class _Batch:
+    """What went in one transaction, what it had no time for, the backup that let none go, and how long it took."""
+
+    gone: list[Blob]
+    left: Sequence[str]
+    held_by: str | None
+    seconds: float
+
+
+def _batches(
+    database: Database, blobs: BlobStore, found: Sequence[str], wanted: ColumnElement[bool]
+) -> Iterator[_Batch]:
+    """Remove these in portions. After an error one by one, so that one that can't go doesn't keep the others.
+
+    One that the database was away for is tried once more, after all others.
+    """
+    waiting = deque(batched(found, BATCH if blobs.trash().is_local else 1))
+    tried: set[str] = set()
+    outages = 0
+    while waiting:
+        some = waiting.popleft()
+        try:
+            batch = _remove(database, blobs, some, wanted)
+        except (OSError, BlobStoreError, SQLAlchemyError) as error:  # all of them were put back
+            if len(some) > 1:
+                waiting.extendleft((sha256,) for sha256 in reversed(some))
+                continue
             log.warning("blob_not_removed", sha256=some[0], error=repr(error)[:300])
-            return [], None
-    gone: list[Blob] = []
-    for one in some:
-        more, held_by = _remove_what_goes(database, blobs, (one,), wanted)
-        gone += more
-        if held_by is not None:
-            return gone, held_by
-    return gone, None
+            outages = outages + 1 if is_outage(error) else 0
+            if outages == OUTAGES:
+                raise
+            if outages and some[0] not in tried:
+                tried.add(some[0])
+                waiting.append(some)
+            continue
+        outages = 0
+        yield batch
+        if batch.left:
+            waiting.appendleft(tuple(batch.left))
+        if waiting:
+            time.sleep(min(batch.seconds, PAUSE_SECONDS))
 
 
-def _remove(database: Database, blobs: BlobStore, which: ColumnElement[bool]) -> tuple[list[Blob], str | None]:
-    """Remove, in one transaction, the blobs that meet `which` and that nothing refers to; and who holds them all."""
+def _remove(database: Database, blobs: BlobStore, some: Sequence[str], wanted: ColumnElement[bool]) -> _Batch:
+    """Remove, in one transaction and while its time lasts, those of `some` that are `wanted` and nothing refers to."""
     trash = blobs.trash()
+    names = {sha256: trash.prepare(sha256) for sha256 in some}
     taken: list[str] = []
+    gone: list[Blob] = []
+    left: Sequence[str] = ()
     try:
         with database.write() as session:
-            if (held_by := duties.owner_of(session, duties.BACKUP, seconds=duties.BACKUP_SECONDS)) is not None:
-                return [], held_by
-            gone = _delete_rows(session, which)
-            for blob in gone:  # not collected at once: what is taken must be known, whatever comes
-                taken += trash.take(blob.sha256)
+            held_by = duties.owner_of(session, duties.BACKUP, seconds=duties.BACKUP_SECONDS)
+            locked = _lock(session, some, wanted) if held_by is None else []
+            started = time.monotonic()
+            for number, sha256 in enumerate(locked):
+                if number and time.monotonic() - started > UNDER_LOCK_SECONDS:
+                    left = locked[number:]
+                    break
+                blob = _delete_row(session, sha256)
+                if blob is not None:
+                    taken.append(names[sha256])  # before it is: what may be taken must be known, whatever comes
+                    trash.take(names[sha256])
+                    gone.append(blob)
+        seconds = time.monotonic() - started
     except BaseException:
         # Also where the commit's answer got lost on its way: a blob without a row is only a stray.
-        for name in taken:
-            trash.put_back(name)
+        for name in names.values():
+            _finish(trash.put_back if name in taken else trash.drop, name)
         raise
-    for name in taken:
-        trash.drop(name)
-    return gone, None
+    for name in names.values():
+        _finish(trash.drop, name)
+    return _Batch(gone, left, held_by, seconds)
 
 
-def _delete_rows(session: Session, which: ColumnElement[bool]) -> list[Blob]:
+def _finish(finish: Callable[[str], None], name: str) -> None:
+    """Put a blob back, or drop it; where the store refuses, that is left to the next pass: see `recover`."""
+    try:
+        finish(name)
+    except (OSError, BlobStoreError) as error:
+        log.warning("blob_left_in_trash", name=name, error=repr(error)[:300])
+
+
+def _lock(session: Session, some: Sequence[str], wanted: ColumnElement[bool]) -> Sequence[str]:
+    """Lock the rows that are wanted. Those that others hold are about to be used, or removed, by them."""
     columns = _blobs.c
-    # First the locks, then, in a statement of its own that sees all that was committed until then, the references.
-    # Rows that others hold are about to be used, or removed, by them.
-    lock = select(columns.sha256).where(which).order_by(columns.sha256).with_for_update(skip_locked=True)
-    locked = session.execute(lock).scalars().all()
-    statement = delete(_blobs).where(columns.sha256.in_(locked), ~referenced())
-    rows = session.execute(statement.returning(columns.sha256, columns.bytes)).all()
-    return sorted((Blob(row.sha256, row.bytes) for row in rows), key=lambda blob: blob.sha256)
+    query = select(columns.sha256).where(columns.sha256.in_(some), wanted).order_by(columns.sha256)
+    return session.execute(query.with_for_update(skip_locked=True)).scalars().all()
+
+
+def _delete_row(session: Session, sha256: str) -> Blob | None:
+    """Delete a row that this transaction has locked, unless something refers to it.
+
+    A statement of its own, right before the blob is taken. It sees all references that were committed until then; its
+    success proves that the database has kept the locks; and it tells the database that somebody is still there, which
+    else takes the connection away in the midst of many slow takings.
+    """
+    columns = _blobs.c
+    statement = delete(_blobs).where(columns.sha256 == sha256, ~referenced())
+    row = session.execute(statement.returning(columns.sha256, columns.bytes)).one_or_none()
+    return None if row is None else Blob(row.sha256, row.bytes)
 
 
 def strays(database: Database, blobs: BlobStore) -> Iterator[tuple[Blob, datetime]]:
@@ -209,11 +271,9 @@ def recover(database: Database, blobs: BlobStore) -> int:
         with database.write() as session:
             # Waits for the sweep that took it, if that is still at work.
             lock = select(_blobs.c.sha256).where(_blobs.c.sha256 == sha256).with_for_update(read=True, key_share=True)
-            if session.execute(lock).one_or_none() is not None:
-                trash.put_back(name)
-                continue
-        with suppress(FileNotFoundError):
-            trash.drop(name)
+            is_there = session.execute(lock).one_or_none() is not None
+        # Not under the lock, for it may take long. Should the row go meanwhile, what is put back is only a stray.
+        _finish(trash.put_back if is_there else trash.drop, name)
     return len(names)
 
 

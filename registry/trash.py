@@ -1,12 +1,15 @@
 """Blobs on their way out: taken from their name first, gone for good only later. Private to the blob store's sweep.
 
-Between the two the bytes lie under a name of their own in `trash/`, so that taking them can be undone.
+Between the two the bytes lie under a name of their own in `trash/`, so that taking them can be undone. In a folder
+taking is a rename. An object store renames by a copy, which takes as long as the blob is large, and a deletion; so the
+copy is made beforehand by `prepare`, while nobody waits, and only the deletion is left for `take`.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
@@ -14,6 +17,7 @@ from obstore.store import ObjectStore
 
 from registry.files import check_sha256
 from registry.local_commit import fsync_folder
+from registry.occupied import STALE_SECONDS
 
 _PREFIX = "trash"
 
@@ -25,28 +29,44 @@ class Trash:
         self._folder = folder
         self._remote = remote
 
-    def take(self, sha256: str) -> list[str]:
-        """Take the blob from its name; the name that it has in the trash, or none where there is no such blob.
+    @property
+    def is_local(self) -> bool:
+        """Whether `prepare` costs nothing and `take` hardly anything, as in a folder on a disk."""
+        return self._folder is not None
 
-        Readers who have opened it read on.
-        """
+    def prepare(self, sha256: str) -> str:
+        """The name that the blob is going to have in the trash. In an object store a copy of it has that name now."""
         name = f"{check_sha256(sha256)}.{os.urandom(8).hex()}"
-        try:
+        if self._folder is None:
+            with suppress(FileNotFoundError):
+                obstore.copy(self._store, _key(sha256), f"{_PREFIX}/{name}")
+        return name
+
+    def take(self, name: str) -> None:
+        """Take the blob for which `prepare` gave this name from its own name. Where there is none nothing happens.
+
+        Readers who have opened it read on. After an error it may be gone or not: `put_back` is right in both cases.
+        """
+        sha256 = name.partition(".")[0]
+        with suppress(FileNotFoundError):
             if self._folder is not None:
                 (self._folder / _PREFIX).mkdir(exist_ok=True)
                 (self._folder / _key(sha256)).rename(self._folder / _PREFIX / name)
             else:
-                obstore.rename(self._store, _key(sha256), f"{_PREFIX}/{name}")
-        except FileNotFoundError:
-            return []
-        return [name]
+                # Without the copy, because there were no bytes when it should have been made: what has been put since
+                # couldn't be put back, and does no harm where it is.
+                obstore.head(self._store, f"{_PREFIX}/{name}")
+                obstore.delete(self._store, _key(sha256))
 
     def put_back(self, name: str) -> None:
-        """Undo `take`. Where the blob has been put again meanwhile, it has the same content."""
+        """Undo `take`, whether it was done or not. A blob that has been put again meanwhile has the same content.
+
+        The copy in an object store stays for a day: the deletion that was asked for may still be under way.
+        """
         sha256 = name.partition(".")[0]
-        with suppress(FileNotFoundError):  # somebody has put it back already
+        with suppress(FileNotFoundError):  # it was never taken, or somebody has put it back already
             if self._folder is None:
-                obstore.rename(self._store, f"{_PREFIX}/{name}", _key(sha256))
+                self._restore(name, _key(sha256))
                 return
             trashed, final = self._folder / _PREFIX / name, self._folder / _key(sha256)
             if not final.exists():
@@ -70,6 +90,16 @@ class Trash:
             return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
         pages = obstore.list(self._store, f"{_PREFIX}/")
         return sorted(found["path"].rpartition("/")[2] for page in pages for found in page)
+
+    def _restore(self, name: str, key: str) -> None:
+        copied = obstore.head(self._store, f"{_PREFIX}/{name}")
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            obstore.copy(self._store, f"{_PREFIX}/{name}", key)
+            return
+        if copied["last_modified"] < datetime.now(UTC) - timedelta(seconds=STALE_SECONDS):
+            obstore.delete(self._store, f"{_PREFIX}/{name}")
 
     @property
     def _store(self) -> ObjectStore:

@@ -172,7 +172,7 @@ def test_a_blob_that_is_swept_just_when_it_is_found_there_is_put_again(local, so
         try:
             real(*names)
         except FileExistsError:
-            local.trash().take(blob.sha256)
+            local.trash().take(local.trash().prepare(blob.sha256))
             raise
 
     monkeypatch.setattr("registry.local_commit.os.link", link)
