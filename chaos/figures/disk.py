@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -131,10 +131,14 @@ def _small_disk() -> Iterator[Path]:
 def _ballast(disk: Path, free: int) -> Iterator[None]:
     """Leave only `free` bytes of the disk."""
     path = disk / "ballast"
-    with path.open("wb") as file:
-        if (size := shutil.disk_usage(disk).free - free) > 0:
-            os.posix_fallocate(file.fileno(), 0, size)
     try:
+        with path.open("wb") as file:
+            for _ in range(100):
+                if (size := shutil.disk_usage(disk).free - free) <= 0:
+                    break
+                with suppress(OSError):  # the job has taken some of it meanwhile
+                    os.posix_fallocate(file.fileno(), 0, size)
+                    break
         yield
     finally:
         path.unlink()
