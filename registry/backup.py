@@ -2,13 +2,17 @@
 
 The rows are read in one consistent state, then the blobs that they name are copied. Blobs never change, so the only
 thing that could come between is a sweep: it is held off from before the first row is read until the last blob is
-copied. A backup is complete once its `backup.json` is there, which names everything else with its hash.
+copied. A backup is complete once its `backup.json` is there, which names everything else with its hash. It comes when
+all that it names would outlive a power cut, and an earlier one goes only then.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -27,11 +31,14 @@ from registry import dump, duties, tables
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.errors import BackupInvalid, BackupUnderWay, TargetNotEmpty
+from registry.local_commit import fsync_file, fsync_folder, make_folder
 from registry.migrations import run as migrations
 from registry.records import Blob
 
 FORMAT = 1
 MANIFEST = "backup.json"
+ROWS = "rows"
+_ROWS_NAME = re.compile(ROWS + r"-\d{8}T\d{6}-[0-9a-f]{8}", re.ASCII)
 
 Report = Callable[[int, int, int], None]
 """Called with how many blobs are copied, of how many, and their bytes so far."""
@@ -62,38 +69,43 @@ def backup(database: Database, blobs: BlobStore, to: Path, report: Report = lamb
 
     Raises:
         TargetNotEmpty: the folder has something else in it.
-        BackupUnderWay: another one is being made.
+        BackupUnderWay: another one is being made, of this service or into this folder.
         BlobMissing, BlobCorrupt: a blob is lost or damaged; no backup is made that lacks it.
     """
-    earlier = _earlier(to)
-    to.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = f"rows-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    make_folder(to, mode=0o700)
+    name = f"{ROWS}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     folder = to / name
-    folder.mkdir()
-    try:
-        with _no_sweep(database) as check, database.read() as session:
-            written = dump.write(session, folder)
-            revision = str(migrations.current(session.connection()))
-            wanted = _referenced(session)
+    with _alone_in(to) as earlier, _no_sweep(database) as check:
+        _remove_rows(to, set() if earlier is None else {earlier.folder})
+        BlobStore(to / "blobs").sweep()
+        try:
+            folder.mkdir()
+            with database.read() as session:  # not for longer: no state of the database must be held for hours
+                written = dump.write(session, folder)
+                revision = str(migrations.current(session.connection()))
+                wanted = _referenced(session)
             check()
-            session.rollback()  # what follows needs no state of the database, and must not hold one for hours
             size = _copy(blobs, BlobStore(to / "blobs"), wanted, report, check)
-        made = Backup(
-            format=FORMAT,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            revision=revision,
-            dialect=database.dialect,
-            folder=name,
-            tables=written,
-            blobs=len(wanted),
-            bytes=size,
-        )
-        _write_manifest(to, made)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if earlier is not None:
-        shutil.rmtree(to / earlier.folder, ignore_errors=True)
+            made = Backup(
+                format=FORMAT,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                revision=revision,
+                dialect=database.dialect,
+                folder=name,
+                tables=written,
+                blobs=len(wanted),
+                bytes=size,
+            )
+            _make_durable(to, folder)
+            part = _write_manifest(to, made)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        # From here on the new rows may be those that the manifest names, so that they stay, whatever comes; and the
+        # earlier ones until the new manifest will be there after a power cut.
+        part.replace(to / MANIFEST)
+        fsync_folder(to)
+        _remove_rows(to, {name})
     return made
 
 
@@ -149,13 +161,13 @@ def restore(database: Database, blobs: BlobStore, folder: Path, report: Report =
 
 
 def _earlier(to: Path) -> Backup | None:
-    if not to.exists() or not any(to.iterdir()):
+    if not any(to.iterdir()):
         return None
     try:
         return load(to)
     except BackupInvalid as error:
         left = {path.name.partition("-")[0] for path in to.iterdir()}
-        if left <= {"rows", "blobs"}:  # of one that was cut off
+        if left <= {ROWS, "blobs", f".{MANIFEST}.part"}:  # of one that was cut off
             return None
         raise TargetNotEmpty(f"{to} is neither empty nor an earlier backup ({error.message}); name another") from None
 
@@ -227,11 +239,50 @@ def _copy(
     return size
 
 
-def _write_manifest(to: Path, made: Backup) -> None:
+def _make_durable(to: Path, rows: Path) -> None:
+    """All that the manifest is going to name, before it does. The contents of blobs are synced as they are put."""
+    for path in rows.iterdir():
+        fsync_file(path)
+    # Also names of blobs that an earlier backup has copied, which may have been killed before it synced them.
+    store = to / "blobs"
+    folders = [path for path in (store / "sha256").glob("*") if path.is_dir()]
+    for folder in (rows, *folders, store / "sha256", store, to):
+        if folder.is_dir():
+            fsync_folder(folder)
+
+
+def _write_manifest(to: Path, made: Backup) -> Path:
+    """The manifest under a name of its own, synced."""
     part = to / f".{MANIFEST}.part"
     document: dict[str, Any] = asdict(made)
     with part.open("w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(to / MANIFEST)
+    return part
+
+
+def _remove_rows(to: Path, kept: set[str]) -> None:
+    """Remove rows that no manifest names: of earlier backups, and of those that were killed."""
+    for path in to.iterdir():
+        if _ROWS_NAME.fullmatch(path.name) and path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(to: Path) -> Iterator[Backup | None]:
+    """The earlier backup in this folder, which nobody else changes until the end of the block, of any service.
+
+    Raises BackupUnderWay where somebody is at it, and TargetNotEmpty where the folder is for something else.
+    """
+    descriptor = os.open(to, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise BackupUnderWay(f"another backup into {to} is being made") from None
+            # No locks on this file system: the duty keeps off all but other services.
+        yield _earlier(to)
+    finally:
+        os.close(descriptor)

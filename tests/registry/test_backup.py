@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -193,7 +194,94 @@ def test_a_second_backup_copies_what_is_new(source, empty, tmp_path, monkeypatch
     assert rows(empty[0]) == rows(source.database)
 
 
+def test_all_is_durable_before_the_manifest_names_it(source, tmp_path, monkeypatch):
+    """Also blobs of a backup that was killed before it synced their names; and the earlier rows go last of all."""
+    folder = tmp_path / "new" / "b"
+    synced: set[Path] = set()
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def sync(descriptor: int) -> None:
+        real_sync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def replace(self: Path, target: Path) -> Path:
+        if target.name == backup.MANIFEST:
+            assert self in synced
+            earlier = set().union(*there)
+            there.append({path for path in folder.iterdir() if path.name.startswith("rows-")} - earlier)
+            (new,) = there[-1]
+            assert earlier <= set(folder.iterdir())
+            store = folder / "blobs" / "sha256"
+            assert {new, *new.iterdir(), store, *store.iterdir(), store.parent, folder} <= synced
+            synced.clear()
+        return real_replace(self, target)
+
+    there: list[set[Path]] = []
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    for _ in range(2):
+        backup.backup(source.database, source.store, folder)
+        assert folder in synced  # the manifest's new name
+    assert len(there) == 2
+    assert [path for path in folder.iterdir() if path.name.startswith("rows-")] == list(there[1])
+
+
+def test_rows_that_no_manifest_names_go(source, empty, tmp_path):
+    """Those of backups that were killed; and one that fails leaves none, and the earlier one as it was."""
+    folder = tmp_path / "b"
+    killed = [folder / "rows-20260101T000000-00000000", folder / "rows-20260102T000000-00000001"]
+    killed[0].mkdir(parents=True)
+    first = backup.backup(source.database, source.store, folder)
+    killed[1].mkdir()
+    (killed[1] / "jobs.jsonl.gz").touch()
+    (folder / ".backup.json.part").touch()
+
+    def rows_folders() -> list[str]:
+        return [path.name for path in folder.iterdir() if path.name.startswith("rows-")]
+
+    def fail(*_: Any) -> None:
+        assert rows_folders() != []
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup, "_copy", fail)
+        with pytest.raises(KeyboardInterrupt):
+            backup.backup(source.database, source.store, folder)
+    assert rows_folders() == [first.folder]
+    second = backup.backup(source.database, source.store, folder)
+    assert rows_folders() == [second.folder]
+    assert sorted(path.name for path in folder.iterdir()) == ["backup.json", "blobs", second.folder]
+    backup.restore(*empty, folder)
+
+
+def test_rows_stay_once_the_manifest_names_them(source, empty, tmp_path, monkeypatch):
+    """Cut off right after the manifest was replaced."""
+    folder = tmp_path / "b"
+    backup.backup(source.database, source.store, folder)
+    source.checkpoint(b"state 2", 2)
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        real(self, target)
+        if target.name == backup.MANIFEST:
+            raise KeyboardInterrupt
+        return target
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            backup.backup(source.database, source.store, folder)
+    backup.restore(*empty, folder)
+    assert rows(empty[0]) == rows(source.database)
+
+
 class TestRefusals:
+    def test_a_folder_that_another_service_is_at(self, source, tmp_path):
+        (tmp_path / "b").mkdir()
+        with backup._alone_in(tmp_path / "b"), pytest.raises(BackupUnderWay, match="into"):
+            backup.backup(source.database, source.store, tmp_path / "b")
+        backup.backup(source.database, source.store, tmp_path / "b")
+
     def test_a_folder_with_something_else(self, source, tmp_path):
         (tmp_path / "b").mkdir()
         (tmp_path / "b" / "thesis.tex").touch()
