@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reco_core.config.estimate.machine import machine_memory
 from reco_core.errors import DatasetTooLarge
 from worker import exit_status
 
@@ -40,16 +41,12 @@ def of(job_type: str, settings: Settings) -> Limits:
     """The limits of an attempt at a job of this type."""
     if job_type != "validate_dataset":
         return Limits(settings.memory_bytes, settings.deadline_seconds)
-    memory = settings.parse_memory_bytes or max(_LEAST_MEMORY, _machine_memory() // 2)
+    memory = settings.parse_memory_bytes or max(_LEAST_MEMORY, (machine_memory() or 0) // 2)
     if settings.memory_bytes is not None:
         memory = min(memory, settings.memory_bytes)
     # `apply` counts the seconds of reading; this is for a process that doesn't get so far.
     seconds = min(settings.parse_seconds + settings.download_seconds, settings.deadline_seconds)
     return Limits(memory, seconds, settings.parse_seconds)
-
-
-def _machine_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def order(settings: Settings) -> dict[str, Any]:
