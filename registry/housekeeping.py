@@ -41,41 +41,33 @@ def go_round(
     `go_on` is asked now and then; once it says no the rest is left for another time.
     """
 
-    def take(every: float) -> bool:
+    def take(every: float = 0) -> bool:
         with database.write() as session:
             return duties.take(session, duties.HOUSEKEEPING, owner, seconds=LEASE_SECONDS, every_seconds=every)
 
+    def stay() -> bool:
+        return go_on() and take()
+
     with _room(database):
-        return _round(database, blobs, settings, owner, take, every_seconds, go_on)
+        if not take(every_seconds):
+            return None
+        done = False
+        try:
+            rules = retention.apply(database, settings, go_on=stay)
+            swept = sweeping.Swept()
+            if stay():
+                # Stays at the duty meanwhile: a store that is slow may take longer than one lease.
+                swept = sweeping.sweep(database, blobs, grace_seconds=settings.blob_grace_seconds, go_on=stay)
+                done = stay()
+            return Round(tuple(rules), swept)
+        finally:
+            with database.write() as session:
+                duties.leave(session, duties.HOUSEKEEPING, owner, done=done)
 
 
 def _room(database: Database) -> AbstractContextManager[None]:
     folder = database.folder
     return nullcontext() if folder is None else Reserve(folder).room()
-
-
-def _round(
-    database: Database,
-    blobs: BlobStore,
-    settings: Settings,
-    owner: str,
-    take: Callable[[float], bool],
-    every_seconds: float,
-    go_on: Callable[[], bool],
-) -> Round | None:
-    if not take(every_seconds):
-        return None
-    done = False
-    try:
-        rules = retention.apply(database, settings, go_on=lambda: go_on() and take(0))
-        swept = sweeping.Swept()
-        if go_on() and take(0):
-            swept = sweeping.sweep(database, blobs, grace_seconds=settings.blob_grace_seconds)
-            done = True
-        return Round(tuple(rules), swept)
-    finally:
-        with database.write() as session:
-            duties.leave(session, duties.HOUSEKEEPING, owner, done=done)
 
 
 def preview(database: Database, settings: Settings) -> Round:

@@ -70,15 +70,22 @@ def referenced() -> ColumnElement[bool]:
     )
 
 
-def sweep(database: Database, blobs: BlobStore, *, grace_seconds: float = GRACE_SECONDS) -> Swept:
+def sweep(
+    database: Database,
+    blobs: BlobStore,
+    *,
+    grace_seconds: float = GRACE_SECONDS,
+    go_on: Callable[[], bool] = lambda: True,
+) -> Swept:
     """One whole pass: recover, note strays, mark, and remove what has been unused for `grace_seconds`.
 
-    Any number may run at once; they only do each other's work.
+    Any number may run at once; they only do each other's work. Once `go_on`, asked after each portion, says no, the
+    rest is left for another time.
     """
     recover(database, blobs)
     note_strays(database, blobs)
     mark(database)
-    return remove_unused(database, blobs, grace_seconds=grace_seconds)
+    return remove_unused(database, blobs, grace_seconds=grace_seconds, go_on=go_on)
 
 
 def preview(database: Database, *, grace_seconds: float = GRACE_SECONDS) -> tuple[Swept, Swept]:
@@ -121,6 +128,7 @@ def remove_unused(
     *,
     grace_seconds: float = GRACE_SECONDS,
     among: Sequence[str] | None = None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Swept:
     """Remove what has been unused for `grace_seconds`; with `among` these blobs, if they are unused now."""
     columns = _blobs.c
@@ -132,7 +140,7 @@ def remove_unused(
     count = size = 0
     for batch in _batches(database, blobs, found, wanted):
         count, size = count + len(batch.gone), size + sum(blob.bytes for blob in batch.gone)
-        if batch.held_by is not None:
+        if batch.held_by is not None or not go_on():
             return Swept(count, size, batch.held_by)
     return Swept(count, size)
 

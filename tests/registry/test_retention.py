@@ -7,11 +7,23 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from registry import checkpoints, datasets, events, example_sets, housekeeping, jobs, models, retention, tables
+from registry import (
+    checkpoints,
+    datasets,
+    events,
+    example_sets,
+    housekeeping,
+    jobs,
+    models,
+    retention,
+    sweeping,
+    tables,
+)
 from registry.blobs import BlobStore
 from registry.errors import RemovedByPolicy
 from registry.records import Blob
 from registry.settings import Settings
+from registry.trash import Trash
 
 DAY = 24 * 3600.0
 NEVER = dict.fromkeys((kind.setting for kind in retention.KINDS if kind.setting), None)
@@ -182,6 +194,33 @@ def test_a_round_that_was_killed_is_taken_over(world, settings, tmp_path):
         housekeeping.go_round(world.database, store, settings(), "one", every_seconds=60, go_on=die)
     # it had the time to say so; one that hadn't keeps the duty for some minutes
     assert housekeeping.go_round(world.database, store, settings(), "another", every_seconds=60) is not None
+
+
+def test_a_sweep_that_takes_long_keeps_its_duty(world, settings, tmp_path, monkeypatch):
+    """Longer than a lease in all, but no portion of it; and it ends between two when the worker is told to."""
+    store = BlobStore(tmp_path / "blobs")
+    rules = settings(blob_grace_seconds=0)
+    monkeypatch.setattr(sweeping, "BATCH", 1)
+    real = Trash.take
+    others: list[Any] = []
+
+    def take(self: Trash, name: str) -> None:
+        real(self, name)
+        world.clock.advance(housekeeping.LEASE_SECONDS - 1)
+        others.append(name)
+
+    def another() -> bool:
+        if others:
+            assert housekeeping.go_round(world.database, store, rules, "another") is None
+        return len(others) != 3
+
+    monkeypatch.setattr(Trash, "take", take)
+    for number in range(5):
+        store.put_bytes(str(number).encode())
+    one = housekeeping.go_round(world.database, store, rules, "one", every_seconds=60, go_on=another)
+    assert one.swept.blobs == 3
+    rest = housekeeping.go_round(world.database, store, rules, "two", every_seconds=60)
+    assert rest.swept.blobs == 2, "it was not done, so it is due"
 
 
 def test_blobs_of_what_a_rule_took_go_after_the_grace(world, settings, tmp_path):
