@@ -88,4 +88,4 @@ COPY --from=worker-packages /opt/venv /opt/venv
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-m", "worker", "--check"]
-CMD ["python", "-m", "worker"]
+CMD ["pocketrec", "worker"]

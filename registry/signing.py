@@ -72,6 +72,12 @@ def signer(database: Database, configured: str | None = None) -> Signer:
     return Signer(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), private)
 
 
+def check(configured: str | None) -> None:
+    """Raise SigningKeyInvalid where a key is configured that `signer` would refuse."""
+    if configured:
+        _decoded(configured)
+
+
 def _decoded(text: str) -> bytes:
     try:
         seed = base64.b64decode(text, validate=True)

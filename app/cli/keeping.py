@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.errors import CommandFailed, Status, guarded
-from app.cli.options import AsJson
+from app.cli.options import AsJson, StateDir
 from app.cli.output import console, human_bytes, print_json, say
-from app.cli.serve import StateDir, load_settings
+from app.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from registry.blobs import BlobStore

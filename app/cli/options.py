@@ -25,6 +25,14 @@ class BadRows(StrEnum):
 
 
 Url = Annotated[str, typer.Option("--url", envvar="POCKETREC_URL", metavar="URL", help="Address of the service.")]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Folder for everything the service keeps. [env: POCKETREC_STATE_DIR] [default: .pocketrec]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list, newest first.")]
 Data = Annotated[Path, typer.Option("--data", metavar="PATH", help="The log: a file, a folder or a zip.")]

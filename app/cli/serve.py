@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.errors import CommandFailed, Status, guarded
+from app.cli.errors import guarded
+from app.cli.options import StateDir
 from app.cli.output import say
+from app.cli.settings import load_settings
 
-StateDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--state-dir",
-        metavar="DIR",
-        help="Folder for everything the service keeps. [env: POCKETREC_STATE_DIR] [default: .pocketrec]",
-    ),
-]
 Host = Annotated[
     str | None, typer.Option("--host", help="Address to listen on. [env: POCKETREC_HOST] [default: 127.0.0.1]")
 ]
@@ -82,7 +75,7 @@ def worker(state_dir: StateDir = None, check: Check = False) -> None:
 
       pocketrec worker
 
-      POCKETREC_QUEUES='["train"]' POCKETREC_SLOTS=2 pocketrec worker
+      POCKETREC_QUEUES=train POCKETREC_SLOTS=2 pocketrec worker
     """
     import os
     import sys
@@ -91,27 +84,6 @@ def worker(state_dir: StateDir = None, check: Check = False) -> None:
     os.environ["POCKETREC_STATE_DIR"] = str(settings.state_dir)
     # In place of this process, so that signals and the exit status are the worker's own.
     os.execv(sys.executable, [sys.executable, "-m", "worker", *(["--check"] if check else [])])  # noqa: S606
-
-
-def load_settings(given: dict[str, Any]) -> Any:
-    """The service's settings from the environment, overridden by `given`.
-
-    Raises:
-        CommandFailed: a value is not valid; names the variable.
-    """
-    from pydantic import ValidationError
-
-    from registry.settings import Settings
-
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        faults = [
-            f"{'POCKETREC_' + str(fault['loc'][0]).upper() if fault['loc'] else 'settings'}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False)
-        ]
-        raise CommandFailed(Status.BAD_INPUT, "settings_invalid", faults) from None
 
 
 def _announce(as_json: bool) -> Any:

@@ -15,6 +15,7 @@ from app.cli.children import stop_on_signals
 from app.cli.errors import CommandFailed, Status
 from app.cli.output import say
 from app.cli.worker_child import WorkerChild
+from registry.urls import without_password
 
 if TYPE_CHECKING:
     import uvicorn
@@ -38,15 +39,21 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         CommandFailed: the address can't be used, or a part doesn't start.
     """
     from app.security import BindingRefused, check_binding
+    from app.settings import ApiSettings
+    from registry import signing
 
     stop_on_signals()
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, name="stdin", daemon=True).start()
-    key = os.environ.get("POCKETREC_API_KEY") or None
+    api_settings = ApiSettings()
+    key = api_settings.key
     try:
         check_binding(settings, key)
+        signing.check(api_settings.signing)
     except BindingRefused as error:
         raise CommandFailed(Status.BAD_INPUT, "binding_refused", [str(error)]) from None
+    except signing.SigningKeyInvalid as error:
+        raise CommandFailed(Status.BAD_INPUT, error.code, [error.message]) from None
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -58,7 +65,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         told = {
             "url": f"http://{_host(listener)}:{listener.getsockname()[1]}",
             "state_dir": str(settings.state_dir),
-            "database": _plain_url(settings.database_url),
+            "database": without_password(settings.database_url),
             "broker": {"kind": broker["kind"], "description": broker["description"]},
             "durability": "database",
             "auth": key is not None,
@@ -107,7 +114,7 @@ def _migrate(settings: Settings) -> None:
         raise CommandFailed(Status.FAILED, error.code, [error.message]) from None
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        lines = [f"no database at {_plain_url(settings.database_url)}: {reason}"]
+        lines = [f"no database at {without_password(settings.database_url)}: {reason}"]
         raise CommandFailed(Status.FAILED, "database_unavailable", lines) from None
     finally:
         database.dispose()
@@ -115,7 +122,7 @@ def _migrate(settings: Settings) -> None:
 
 def _broker_elsewhere(settings: Settings) -> dict[str, Any]:
     """What to say about the broker when no worker of ours has chosen one."""
-    from registry.broker_address import in_use, without_password
+    from registry.broker_address import in_use
 
     url = in_use(settings)
     if url is None:
@@ -155,10 +162,3 @@ def _host(listener: socket.socket) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-
-
-def _plain_url(url: str) -> str:
-    """A database URL without its password."""
-    scheme, separator, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    return f"{scheme}{separator}{credentials.partition(':')[0]}{at}{place}"

@@ -39,6 +39,15 @@ def test_the_environment_sets_each_field(monkeypatch):
     assert (settings.slots, settings.queues) == (3, ("validate", "train"))
 
 
+@pytest.mark.parametrize("text", ["8080, 8443", "8080,8443,", "[8080, 8443]"])
+def test_lists_as_json_or_with_commas(monkeypatch, text):
+    monkeypatch.setenv("POCKETREC_URL_PORTS", text)
+    monkeypatch.setenv("POCKETREC_QUEUES", "train")
+    monkeypatch.setenv("POCKETREC_CORS_ORIGINS", "")
+    settings = Settings()
+    assert (settings.url_ports, settings.queues, settings.cors_origins) == ((8080, 8443), ("train",), ())
+
+
 def test_arguments_go_before_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("POCKETREC_PORT", "9000")
     settings = Settings(port=0, state_dir=tmp_path / "s")
