@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.orm import Session
 
-from registry.errors import UnsupportedDatabase
+from registry.errors import DatabaseMissing, DatabaseTooOld, UnsupportedDatabase
 from registry.records import DEFAULT_PROJECT
 from registry.tables import projects
 from registry.upsert import insert_if_absent
@@ -113,6 +113,42 @@ class Database:
             has = current(session.connection())
         expected, known = newest()
         return has, expected, has in known
+
+    def require_schema(self) -> None:
+        """Raise unless the schema is the one that this code needs. Changes nothing, as a running service may need it.
+
+        Raises:
+            DatabaseMissing: there is no database, or one without a schema.
+            DatabaseTooOld, DatabaseTooNew: the schema is another release's.
+        """
+        from registry.migrations.run import too_new
+
+        if self.dialect == "sqlite":
+            path = Path(str(self.url.database))
+            if not path.exists():
+                raise DatabaseMissing(f"there is no database at {path}; name the one that the service uses")
+            if path.stat().st_size == 0:  # opening it would make it a database
+                raise self._empty()
+        found, needed, is_known = self.schema_revision()
+        if found is None:
+            raise self._empty()
+        if not is_known:
+            raise too_new(found, needed)
+        if found != needed:
+            raise DatabaseTooOld(
+                f"the database has schema revision {found}, this release needs {needed}, and only a service that "
+                "starts changes a schema. Use the command of the release that runs the service (before an upgrade: the "
+                "old one's), or start this release's service, which brings the schema up to date"
+            )
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown and logged."""
+        backend = self.url.get_backend_name()
+        return without_password(self.url.set(drivername=backend).render_as_string(hide_password=False))
+
+    def _empty(self) -> DatabaseMissing:
+        return DatabaseMissing(f"the database {self.shown} is empty: no service has been started on it yet")
 
     def dispose(self) -> None:
         """Close all idle connections."""

@@ -109,6 +109,18 @@ class DatabaseTooNew(RegistryError):
     code = "database_too_new"
 
 
+class DatabaseTooOld(RegistryError):
+    """The schema is an older release's, and may still be in use by it."""
+
+    code = "database_too_old"
+
+
+class DatabaseMissing(RegistryError):
+    """There is no database, or an empty one."""
+
+    code = "no_database"
+
+
 class RemovedByPolicy(RegistryError):
     """It was there; the service's retention policy has removed it since."""
 
@@ -122,9 +134,15 @@ class TargetNotEmpty(RegistryError):
 
 
 class BackupInvalid(RegistryError):
-    """The backup is incomplete, damaged, or of a newer release."""
+    """There is no backup, or one that this release can't read."""
 
     code = "backup_invalid"
+
+
+class BackupDamaged(BackupInvalid):
+    """Files of the backup are missing, or aren't those that were backed up."""
+
+    code = "backup_damaged"
 
 
 class BackupUnderWay(RegistryError):

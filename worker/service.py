@@ -59,7 +59,8 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
     except RegistryError as error:
         return _refuse(error.message)
     except SQLAlchemyError as error:
-        return _refuse(f"no database at {runtime.database.url!r}: {str(getattr(error, 'orig', None) or error).strip()}")
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        return _refuse(f"the database {runtime.database.shown}: {reason}")
     tasks.register(app, runtime)
     slots = capacities(settings)
     announced = threading.Event()
@@ -149,7 +150,7 @@ def _pulse(runtime: Runtime) -> None:
 
 
 def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     return 1
 
 

@@ -91,9 +91,9 @@ def _connect(service: Child) -> Client:
     try:
         facts = service.expect(READY_SECONDS)
     except ChildEnded as error:
-        raise CommandFailed(Status.FAILED, "start_failed", [f"the service did not start: {error}"]) from None
+        raise CommandFailed(Status.UNREACHABLE, "start_failed", [f"the service did not start: {error}"]) from None
     if "url" not in facts:
-        raise CommandFailed(Status.FAILED, "start_failed", [f"the service did not start: {facts}"])
+        raise CommandFailed(Status.UNREACHABLE, "start_failed", [f"the service did not start: {facts}"])
     say(f"service at {facts['url']}, broker {facts['broker']['kind']}, durability {facts['durability']}")
     return Client(facts["url"])
 

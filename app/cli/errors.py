@@ -4,9 +4,9 @@
 |---|---|
 | 0 | done |
 | 1 | the job or run failed |
-| 2 | wrong usage or bad input: mend it and try again |
-| 3 | the service can't be reached, or is itself at fault |
-| 4 | refused: a file is not the one that was published |
+| 2 | wrong usage, bad input, or settings, a folder or a database that don't suit: mend it and try again |
+| 3 | the service, its database or its blob store can't be reached, is busy, or is itself at fault |
+| 4 | refused: a file is missing, or not the one that was published, stored or backed up |
 | 130 | interrupted |
 """
 
@@ -16,11 +16,16 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from app.cli.output import print_json, say
+from registry.errors import RegistryError
+from registry.urls import without_password
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import SQLAlchemyError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -54,6 +59,19 @@ INPUT_CODES = frozenset(
         "ranks_unreadable",
     }
 )
+# The registry's errors that whoever runs the service mends, and those about damaged files; others pass by themselves.
+SETUP_CODES = frozenset(
+    {
+        "backup_invalid",
+        "database_too_new",
+        "database_too_old",
+        "no_database",
+        "signing_key_invalid",
+        "target_not_empty",
+        "unsupported_database",
+    }
+)
+DAMAGE_CODES = frozenset({"artifact_corrupt", "backup_damaged", "blob_missing"})
 
 
 class CommandFailed(Exception):
@@ -79,6 +97,23 @@ def from_problem(problem: dict[str, Any] | None, fallback: str, status: Status |
     if status is None:
         status = Status.BAD_INPUT if error.code in INPUT_CODES else Status.FAILED
     return CommandFailed(status, error.code, error.lines(), [dict(fault) for fault in error.errors])
+
+
+def from_registry(error: RegistryError) -> CommandFailed:
+    """From an error of the service's own stores, for the commands that work on them."""
+    status = Status.UNREACHABLE
+    if error.code in SETUP_CODES:
+        status = Status.BAD_INPUT
+    elif error.code in DAMAGE_CODES:
+        status = Status.REFUSED
+    return CommandFailed(status, error.code, [error.message])
+
+
+def from_database(error: SQLAlchemyError, url: str) -> CommandFailed:
+    """From an error of the database at `url`, such as that it doesn't answer."""
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())
+    line = f"the database {without_password(url)}: {reason}"
+    return CommandFailed(Status.UNREACHABLE, "database_unavailable", [line])
 
 
 def guarded(command: Command) -> Command:
@@ -146,6 +181,8 @@ def _understood(error: Exception) -> CommandFailed | None:
             return CommandFailed(Status.UNREACHABLE, "unreachable", [str(error)])
         case client_errors.ClientError():
             return CommandFailed(Status.REFUSED, "refused", [str(error)])
+        case RegistryError():
+            return from_registry(error)
         case PocketRecError():
             return from_problem(error.as_dict(), str(error))
         case OSError():

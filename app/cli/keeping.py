@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.errors import CommandFailed, Status, guarded
+from app.cli.errors import CommandFailed, Status, from_database, guarded
 from app.cli.options import AsJson, StateDir
 from app.cli.output import console, human_bytes, print_json, say
 from app.cli.settings import load_settings
+from registry.urls import without_password
 
 if TYPE_CHECKING:
     from registry.blobs import BlobStore
@@ -47,7 +48,7 @@ def tidy(state_dir: StateDir = None, dry_run: DryRun = False, as_json: AsJson = 
             done = housekeeping.go_round(database, blobs, settings, _owner())
         if done is None:
             lines = ["a worker is at it right now, or one that was killed a few minutes ago; try again later"]
-            raise CommandFailed(Status.FAILED, "busy", lines)
+            raise CommandFailed(Status.UNREACHABLE, "busy", lines)
         if as_json:
             print_json(_as_json(done, dry_run))
         else:
@@ -87,37 +88,33 @@ def restore(folder: From, state_dir: StateDir = None, as_json: AsJson = False) -
         from registry import backup as backups
 
         made = backups.restore(database, blobs, folder, _progress("restored"))
-        _say_done(made, f"restored into {settings.state_dir}", as_json)
+        _say_done(made, f"restored into {database.shown} and {without_password(settings.blob_url)}", as_json)
 
 
 @contextmanager
 def _stores(state_dir: Path | None, *, must_exist: bool = True) -> Iterator[tuple[Settings, Database, BlobStore]]:
-    """The stores that the settings name; their errors as the command's."""
+    """The stores that the settings name; their outages as the command's errors.
+
+    Never migrates: that can't be undone, and a service of an older release that runs on them couldn't go on.
+    """
     from obstore.exceptions import BaseError as BlobStoreError
     from sqlalchemy.exc import SQLAlchemyError
 
     from registry.blobs import BlobStore
     from registry.database import Database
-    from registry.errors import RegistryError
 
     settings = load_settings({} if state_dir is None else {"state_dir": state_dir})
     blobs = BlobStore(settings.blob_url)
     database = Database(settings.database_url, blobs=blobs)
     try:
         if must_exist:
-            if database.dialect == "sqlite" and not Path(str(database.url.database)).exists():
-                lines = [f"there is no database at {database.url.database}", "name the service's --state-dir"]
-                raise CommandFailed(Status.BAD_INPUT, "no_service", lines)
-            database.migrate()
+            database.require_schema()
         yield settings, database, blobs
-    except RegistryError as error:
-        raise CommandFailed(Status.FAILED, error.code, [error.message]) from None
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip()
-        raise CommandFailed(Status.UNREACHABLE, "database_unavailable", [f"the database: {reason}"]) from None
+        raise from_database(error, settings.database_url) from None
     except BlobStoreError as error:
-        reason = str(error).splitlines()[0]
-        raise CommandFailed(Status.UNREACHABLE, "blob_store_unavailable", [f"the blob store: {reason}"]) from None
+        line = f"the blob store {without_password(settings.blob_url)}: {str(error).splitlines()[0]}"
+        raise CommandFailed(Status.UNREACHABLE, "blob_store_unavailable", [line]) from None
     finally:
         database.dispose()
 

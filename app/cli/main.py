@@ -38,8 +38,9 @@ Through the service:
 
 Everything at once, on MovieLens-100K: pocketrec demo
 
-Exit status: 0 done, 1 the job failed, 2 wrong usage or bad input, 3 the service can't be reached or is at fault,
-4 a file was refused because it isn't the one that was published, 130 interrupted.
+Exit status: 0 done, 1 the job failed, 2 wrong usage, bad input or settings, 3 the service or its stores can't be
+reached, are busy or at fault, 4 a file is missing or isn't the one that was published, stored or backed up,
+130 interrupted.
 
 Environment: POCKETREC_URL and POCKETREC_API_KEY say where the service is and how to get in.
 """

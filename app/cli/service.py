@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from app.cli.children import stop_on_signals
-from app.cli.errors import CommandFailed, Status
+from app.cli.errors import CommandFailed, Status, from_database
 from app.cli.output import say
 from app.cli.worker_child import WorkerChild
 from registry.urls import without_password
@@ -36,7 +36,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
         api_only: without a worker; workers and, unless one is configured, the broker run elsewhere.
 
     Raises:
-        CommandFailed: the address can't be used, or a part doesn't start.
+        CommandFailed, RegistryError: a setting or the address can't be used, or a part doesn't start.
     """
     from app.security import BindingRefused, check_binding
     from app.settings import ApiSettings
@@ -49,11 +49,9 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
     key = api_settings.key
     try:
         check_binding(settings, key)
-        signing.check(api_settings.signing)
     except BindingRefused as error:
         raise CommandFailed(Status.BAD_INPUT, "binding_refused", [str(error)]) from None
-    except signing.SigningKeyInvalid as error:
-        raise CommandFailed(Status.BAD_INPUT, error.code, [error.message]) from None
+    signing.check(api_settings.signing)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,7 +77,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
             worker.leave()
             say("stopping: the worker writes a checkpoint of a running job")
     if not server.started:
-        raise CommandFailed(Status.FAILED, "start_failed", ["the API did not start; its own messages are above"])
+        raise CommandFailed(Status.UNREACHABLE, "start_failed", ["the API did not start; its own messages are above"])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -105,17 +103,12 @@ def _migrate(settings: Settings) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from registry.database import Database
-    from registry.errors import RegistryError
 
     database = Database(settings.database_url)
     try:
         database.migrate()
-    except RegistryError as error:
-        raise CommandFailed(Status.FAILED, error.code, [error.message]) from None
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip()
-        lines = [f"no database at {without_password(settings.database_url)}: {reason}"]
-        raise CommandFailed(Status.FAILED, "database_unavailable", lines) from None
+        raise from_database(error, settings.database_url) from None
     finally:
         database.dispose()
 

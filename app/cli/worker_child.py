@@ -60,7 +60,7 @@ class WorkerChild:
         try:
             facts = self._child.expect(START_SECONDS, "ready")  # one that takes its time says meanwhile that it lives
         except ChildEnded as error:
-            raise CommandFailed(Status.FAILED, "start_failed", [f"the worker did not start: {error}"]) from None
+            raise CommandFailed(Status.UNREACHABLE, "start_failed", [f"the worker did not start: {error}"]) from None
         self._watch.start()
         broker: dict[str, Any] = facts["broker"]
         return broker

@@ -48,10 +48,15 @@ def _refuse_newer(connection: Connection, settings: Config) -> None:
     known = {script.revision for script in scripts.walk_revisions()}
     unknown = sorted(set(MigrationContext.configure(connection).get_current_heads()) - known)
     if unknown:
-        raise DatabaseTooNew(
-            f"the database has schema revision {', '.join(unknown)}, made by a newer release; this one knows up to "
-            f"{scripts.get_current_head()}. Run the newer release, or restore the backup made before the upgrade"
-        )
+        raise too_new(", ".join(unknown), str(scripts.get_current_head()))
+
+
+def too_new(found: str, newest: str) -> DatabaseTooNew:
+    """The error for a schema of revision `found`, where this code knows none after `newest`."""
+    return DatabaseTooNew(
+        f"the database has schema revision {found}, made by a newer release; this one knows up to {newest}. Run the "
+        "newer release, or restore the backup made before the upgrade"
+    )
 
 
 def current(connection: Connection) -> str | None:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.cli.main import app
 from registry import datasets
 from registry.blobs import BlobStore
 from registry.database import Database
+from registry.migrations.run import upgrade
 from registry.records import FileEntry
 
 
@@ -56,15 +58,80 @@ def test_tidy(blobs: BlobStore) -> None:
 def test_backup_and_restore(blobs: BlobStore, tmp_path: Path) -> None:
     made = json.loads(run("backup", tmp_path / "b", "--json").stdout)
     assert (made["blobs"], made["bytes"], made["database"]) == (1, 6, "sqlite")
-    refused = run("restore", tmp_path / "b", status=1)
+    refused = run("restore", tmp_path / "b", "--json", status=2)
     assert "has rows already" in refused.stderr
-    run("restore", tmp_path / "b", "--state-dir", tmp_path / "new")
+    assert json.loads(refused.stdout)["error"]["code"] == "target_not_empty"
+    restored = run("restore", tmp_path / "b", "--state-dir", tmp_path / "new").stderr
+    assert f"restored into sqlite:///{tmp_path}/new/registry.db and {tmp_path}/new/blobs: " in restored
     assert len(list(BlobStore(tmp_path / "new" / "blobs").listed())) == 1
     again = json.loads(run("tidy", "--dry-run", "--json", "--state-dir", tmp_path / "new").stdout)
     assert again["blobs"]["blobs"] == 0
 
 
-def test_where_there_is_no_service(tmp_path: Path) -> None:
-    assert "there is no database" in run("tidy", status=2).stderr
+COMMANDS = [["tidy", "--dry-run"], ["tidy"], ["backup", "new-backup"]]
+
+
+def test_a_damaged_store_is_not_backed_up(blobs: BlobStore, tmp_path: Path) -> None:
+    for blob, _ in blobs.listed():
+        path = next((tmp_path / "state" / "blobs").rglob(blob.sha256))
+        path.chmod(0o600)
+        path.write_bytes(b"x" * blob.bytes)
+    refused = run("backup", tmp_path / "b", "--json", status=4)
+    assert json.loads(refused.stdout)["error"]["code"] == "artifact_corrupt"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_where_there_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "there is no database at" in run(*command, status=2).stderr
     assert not (tmp_path / "state").exists()
-    assert "holds no backup" in run("restore", tmp_path, status=1).stderr
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "registry.db").touch()
+    refused = run(*command, "--json", status=2)
+    assert "is empty" in refused.stderr
+    assert json.loads(refused.stdout)["error"]["code"] == "no_database"
+    assert (tmp_path / "state" / "registry.db").stat().st_size == 0
+    assert not (tmp_path / "new-backup").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("is_older", [True, False])
+def test_no_schema_of_another_release_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], is_older: bool
+) -> None:
+    """A service of that release may run on it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state").mkdir()
+    database = Database(f"sqlite:///{tmp_path}/state/registry.db")
+    with database.engine.begin() as connection:
+        upgrade(connection, "0003" if is_older else "head")
+        if not is_older:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    before = schema(database)
+    refused = run(*command, "--json", status=2)
+    if is_older:
+        assert "has schema revision 0003, this release needs " in refused.stderr
+        assert "Use the command of the release that runs the service" in refused.stderr
+    assert json.loads(refused.stdout)["error"]["code"] == ("database_too_old" if is_older else "database_too_new")
+    assert schema(database) == before
+    database.dispose()
+
+
+def schema(database: Database) -> list[Any]:
+    with database.engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        return [revision, *connection.execute(text("SELECT sql FROM sqlite_master ORDER BY name"))]
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POCKETREC_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/x")
+    away = run("tidy", "--json", status=3)
+    assert "error: the database postgresql://u:***@127.0.0.1:1/x: " in away.stderr
+    assert json.loads(away.stdout)["error"]["code"] == "database_unavailable"
+    assert run("serve", "--port", 0, status=3).stderr.startswith("error: the database postgresql://u:***@127.0.0.1:1/x")
+
+
+def test_restoring_what_is_no_backup(tmp_path: Path) -> None:
+    refused = run("restore", tmp_path, "--json", status=2)
+    assert "holds no backup" in refused.stderr
+    assert json.loads(refused.stdout)["error"]["code"] == "backup_invalid"
