@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, ColumnElement, Select, delete, func, literal, select
 from sqlalchemy.orm import Session
 
+from reco_core.durations import duration
 from registry import retention_queries, tables
 from registry.batches import batched
 from registry.database import now
@@ -217,9 +218,10 @@ def _take(session: Session, kind: Kind, ids: Sequence[str], limit: float) -> Non
     if kind.rows is None or kind.with_files:
         session.execute(delete(tables.files).where(tables.files.c.owner_id.in_(ids)))
     if kind.is_told:
-        reason = f"the service keeps {kind.what} for {limit:g} {kind.unit} ({kind.setting})"
         if kind.unit == "versions":
             reason = f"the service keeps the files of the newest {limit:g} of each model's versions ({kind.setting})"
+        else:
+            reason = f"the service keeps {kind.what} for {duration(limit * 86_400)} ({kind.setting})"
         for subject in ids:
             insert_if_absent(
                 session, tables.removals, subject=subject, kind=kind.name, reason=reason, removed_at=moment

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from reco_core.durations import duration
 from reco_core.errors import ExamplesUnreadable, InsufficientStorage, is_disk_full
 from registry import checkpoints, jobs, sweeping
 from registry.errors import BlobCorrupt, BlobMissing, LeaseLost, RegistryError
@@ -174,8 +175,8 @@ class _Attempt:
         if refusal is not None and self._stop is not Stop.SHUTDOWN:
             return self._refuse_dataset(refusal, folder)
         if self._stop is Stop.DEADLINE:
-            hours = self._settings.deadline_seconds / 3600
-            message = f"the attempt took longer than {hours:g} h (deadline_seconds); raise the limit or train less"
+            limit = duration(self._settings.deadline_seconds)
+            message = f"the attempt took longer than {limit} (deadline_seconds); raise the limit or train less"
             return self._fail({"code": "deadline_exceeded", "message": message, "errors": []})
         if self._stop is Stop.DISK:
             return self._fail(_too_much_disk(self._settings.attempt_disk_bytes or 0))

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from reco_core.durations import duration
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -53,7 +55,5 @@ def human_bytes(size: float) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """Such as `8 s`, `2 min 05 s`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    """Such as `8 s`, `2 min 5 s`: no fractions, which nobody wants of what was measured or guessed."""
+    return duration(round(seconds))

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.dependencies import Services
+from reco_core.durations import duration
 from registry import backlog
 from registry.backlog import LiveJobs
 
@@ -64,7 +65,7 @@ def run_checks(services: Services) -> list[Check]:
             try:
                 answer = future.result(max(0.0, CHECK_SECONDS - (time.perf_counter() - started)))
             except Late:
-                text = f"no answer within {CHECK_SECONDS:g} seconds"
+                text = f"no answer within {duration(CHECK_SECONDS)}"
                 answer = _Answer(False, text, probe.remedy, CHECK_SECONDS)
             remedy = None if answer.ok else answer.remedy or probe.remedy
             found.append(Check(name, answer.ok, probe.required, answer.detail, remedy, round(answer.seconds * 1000, 1)))
@@ -181,7 +182,7 @@ def _untaken(queue: str, live: list[LiveJobs]) -> str | None:
     if oldest < UNTAKEN_SECONDS or any(not jobs.waiting for jobs in mine):
         return None
     count = sum(jobs.count for jobs in waiting)
-    return f"queue {queue}: {count} wait, the first for {oldest:.0f} seconds, and no worker has taken any"
+    return f"queue {queue}: {count} wait, the first for {duration(oldest)}, and no worker has taken any"
 
 
 def _free_bytes(folder: Path) -> int:

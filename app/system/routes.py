@@ -84,7 +84,7 @@ _READY_EXAMPLE = {
             "name": "workers",
             "ok": False,
             "required": False,
-            "detail": "queue train: 3 wait, the first for 312 seconds, and no worker has taken any",
+            "detail": "queue train: 3 wait, the first for 5 min 12 s, and no worker has taken any",
             "remedy": "Start a worker that takes these queues.",
             "milliseconds": 2.3,
         },

@@ -66,7 +66,7 @@ def test_logs_of_ended_jobs(world, settings):
     world.clock.advance(DAY)
     assert taken(world, settings(keep_logs_days=2)) == {"logs": (1, 2, 0)}
     assert [len(world.read(jobs.list_log, job_id)) for job_id in (old, new, running)] == [0, 2, 1]
-    with pytest.raises(RemovedByPolicy, match=r"removed on 2026-01-04: .* for 2 days \(keep_logs_days\)"):
+    with pytest.raises(RemovedByPolicy, match=r"removed on 2026-01-04: .* for 2 d \(keep_logs_days\)"):
         world.read(retention.require_kept, old, "logs")
     world.read(retention.require_kept, new, "logs")
     assert world.get(old).status == "failed"

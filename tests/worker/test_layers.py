@@ -12,7 +12,7 @@ def test_the_parent_process_never_loads_tensorflow_or_the_pipeline():
         "import sys, worker.__main__, worker.service, worker.tasks, worker.supervisor, worker.reaper, worker.broker\n"
         "loaded = {name.partition('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'ai_edge_litert'}\n"
         "loaded |= {name for name in sys.modules if name.startswith('reco_core.') "
-        "and name.split('.')[1] not in ('errors', 'progress', 'config', 'datasets')}\n"
+        "and name.split('.')[1] not in ('errors', 'progress', 'durations', 'config', 'datasets')}\n"
         "sys.exit(repr(loaded) if loaded else 0)"
     )
     done = subprocess.run(

@@ -255,7 +255,9 @@ def test_the_deadline_ends_an_attempt_with_a_typed_error(service, fake_trainer):
     sys.exit(75)
     """
     slot.work(service.runtime(fake_trainer(body), deadline_seconds=0.3), job_id)
-    assert service.job(job_id).error["code"] == "deadline_exceeded"
+    error = service.job(job_id).error
+    assert error["code"] == "deadline_exceeded"
+    assert "longer than 0.3 s (deadline_seconds)" in error["message"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system doesn't tell a process's memory")

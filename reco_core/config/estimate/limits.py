@@ -13,6 +13,7 @@ from reco_core.config.estimate.files import MOST_BYTES
 from reco_core.config.estimate.workload import Workload
 from reco_core.config.evaluation import BaselineName
 from reco_core.config.job import JobConfig
+from reco_core.durations import duration
 from reco_core.errors import FieldError, ResourceEstimateExceeded
 
 MOST_ITEMS = 10_000_000  # by default; a phone ranks each of them at every call
@@ -69,7 +70,7 @@ def _excesses(found: Estimate, limits: Limits) -> Iterator[str]:
         limit = _gigabytes(MOST_BYTES)
         yield f"the float32 file, which is always made, would take {_gigabytes(largest)}, but can take {limit} at most"
     if limits.seconds is not None and expected > limits.seconds:
-        yield f"the job would take about {_time(expected)}, but an attempt may take {_time(limits.seconds)}"
+        yield f"the job would take about {duration(expected)}, but an attempt may take {duration(limits.seconds)}"
 
 
 def _remedies(config: JobConfig, found: Estimate, fits: Callable[[JobConfig], bool]) -> Iterator[tuple[str, str]]:
@@ -160,7 +161,3 @@ def _changed(config: JobConfig, section: str, field: str, value: Any) -> JobConf
 
 def _gigabytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} h" if seconds >= 600 else f"{seconds:,.0f} s"

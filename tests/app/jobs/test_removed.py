@@ -59,7 +59,7 @@ def test_it_is_gone_and_why(service: Any, age: Any, path: str, rule: str) -> Non
     age(**{rule: 30})
     answer = service.client.get(f"/v1/jobs/{job_id}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (410, "removed_by_policy")
-    assert f"for 30 days ({rule})" in answer.json()["detail"]
+    assert f"for 30 d ({rule})" in answer.json()["detail"]
     assert service.client.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded"
 
 
