@@ -66,10 +66,25 @@ def file_sum(path: Path) -> str:
 
 
 def _published_sum(transport: Transport, path: str) -> str:
-    etag = str(transport.request("HEAD", path).headers.get("ETag", "")).strip('"')
+    etag = str(_headers(transport, path).get("ETag", "")).strip('"')
     if len(etag) != 64 or not set(etag) <= set("0123456789abcdef"):
         raise ClientError(f"{path}: the service names no sha256 for this file (ETag {etag!r}), so it can't be verified")
     return etag
+
+
+def _headers(transport: Transport, path: str) -> httpx.Headers:
+    """Those of the file, without its bytes.
+
+    Raises:
+        ApiError, Unreachable: see `download`.
+    """
+    try:
+        return transport.request("HEAD", path).headers
+    except ApiError:
+        # The answer to a HEAD has no body that could say why. That to a GET has; should it succeed, its headers do.
+        response = transport.stream(path, {"Accept-Encoding": "identity"})
+        response.close()
+        return response.headers
 
 
 def _complete(transport: Transport, path: str, part: Path, expected: str, report: ReceivedReport | None) -> bool:

@@ -137,6 +137,22 @@ def test_no_such_file_is_an_api_error_at_once(server: Any, tmp_path: Path) -> No
     assert len(server.requests) == 1
 
 
+def test_why_a_file_is_gone_is_said_although_a_head_has_no_body(server: Any, tmp_path: Path) -> None:
+    def gone(request: BaseHTTPRequestHandler) -> None:
+        body = b'{"code": "removed_by_policy", "detail": "removed on 2026-01-04"}'
+        request.send_response(410)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(body)
+
+    server.handler = gone
+    with Client(server.url) as client, pytest.raises(ApiError, match="removed on 2026-01-04") as caught:
+        client.download("/file", tmp_path / "file.bin")
+    assert caught.value.code == "removed_by_policy"
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_key_is_not_sent_to_another_host(server: Any, tmp_path: Path) -> None:
     with Client(server.url, "secret") as client, pytest.raises(ClientError, match="another host"):
         client.download("http://127.0.0.2:9/file", tmp_path / "file.bin", SUM)
