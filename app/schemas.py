@@ -38,6 +38,13 @@ class ArtifactView(FileView):
     url: str
 
 
+class RemovedView(BaseModel):
+    """What a retention policy has removed, and which one; what it was a part of stays."""
+
+    at: datetime
+    reason: str = Field(description="What the service keeps, for how long, and the setting that says so.")
+
+
 class EventView(BaseModel):
     """Something that happened to a job or a dataset; `seq` counts from 1 without gaps."""
 
@@ -55,6 +62,11 @@ class EventPage(BaseModel):
     data: list[EventView]
     has_more: bool
     next_cursor: str | None = Field(description="The last seq of a page that another follows; pass it as `after`.")
+
+
+def show_removed(removal: records.Removal) -> RemovedView:
+    """A removal as JSON."""
+    return RemovedView(at=removal.at, reason=removal.reason)
 
 
 def show_event(event: records.Event) -> EventView:

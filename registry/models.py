@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import events, files, ids, tables
+from registry import events, files, ids, removals, tables
 from registry.database import now
 from registry.errors import NotFound
 from registry.job_rows import fenced
@@ -213,4 +213,8 @@ def _select_versions() -> Select[Any]:
 
 def _records(session: Session, rows: Sequence[RowMapping]) -> list[ModelVersion]:
     found = files.of(session, [row["id"] for row in rows])
-    return [build(ModelVersion, row, files=found.get((row["id"], "artifact"), ())) for row in rows]
+    removed = removals.of_files(session, [row["id"] for row in rows if (row["id"], "artifact") not in found])
+    return [
+        build(ModelVersion, row, files=found.get((row["id"], "artifact"), ()), removed=removed.get(row["id"]))
+        for row in rows
+    ]

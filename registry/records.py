@@ -249,10 +249,19 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """That a retention policy has taken something from an object that is still there, and which one."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """An immutable published version; `version` counts from 1 per model and is never reused.
 
     Only `yanked_at` and `yank_reason` may change: a yanked version isn't the model's latest, and is there all the same.
+    And a policy may have removed its files: `removed` says so.
     `job_type` and `base` are those of the job that made it, None where that is no longer there.
     """
 
@@ -271,6 +280,7 @@ class ModelVersion:
     job_type: str | None
     base: Json | None
     files: tuple[FileEntry, ...]
+    removed: Removal | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,6 @@ KINDS: tuple[Kind, ...] = (
         "checkpoints of jobs that failed or were cancelled, from which a retry would go on",
         retention_queries.stopped_with_checkpoints,
         tables.checkpoints.c.job_id,
-        is_told=False,
     ),
     Kind(
         "spent_checkpoints",

@@ -29,6 +29,8 @@ def artifacts(job_id: Id, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
         return
     for artifact in found:
         console().print(f"{human_bytes(artifact.bytes):>9}  {artifact.sha256}  {printable(artifact.path)}")
+    if job.removed.get("files") is not None:
+        say(f"they were {job.removed['files']}", style="yellow")
     if not found:
         say("no files yet" if not job.finished else f"no files: the job has {job.status}")
 

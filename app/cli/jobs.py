@@ -165,7 +165,9 @@ def retry(job_id: Id, watch: Watch = False, url: Url = DEFAULT_URL, as_json: AsJ
         if job.checkpoint is not None:
             say(f"{job.id} goes on from the checkpoint of {job_id} after epoch {job.checkpoint.epoch}")
         else:
-            say(f"{job.id} begins anew: {job_id} had kept no checkpoint")
+            removed = client.job(job_id).removed.get("checkpoint")
+            why = "has no checkpoint to go on from" if removed is None else f"has none: its checkpoint was {removed}"
+            say(f"{job.id} begins anew: {job_id} {why}")
         if watch:
             job = follow(client, job.id)
     finish(job, as_json, must_succeed=watch)
@@ -317,12 +319,23 @@ def _print(job: Job) -> None:
     if job.result is not None and job.result.model is None:
         figures = "".join(f"  {name} {value:.4f}" for name, value in _main_figures(job.result.metrics))
         console().print(f"  {len(job.result.artifacts)} files{figures}")
-        console().print(f"Next: pocketrec job download {job.id} --out files")
+        _print_next(job, f"job download {job.id} --out files")
     elif job.result is not None:
         console().print(f"  model {job.result.model} version {job.result.version}, {len(job.result.artifacts)} files")
-        console().print(f"Next: pocketrec model download {job.result.model} {job.result.version} --out bundle")
+        _print_next(job, f"model download {job.result.model} {job.result.version} --out bundle")
     elif job.status in {"failed", "cancelled"} and job.checkpoint is not None:
         console().print(f"  kept: a checkpoint after epoch {job.checkpoint.epoch}")
         console().print(f"Next: pocketrec job retry {job.id}")
+    elif job.removed.get("checkpoint") is not None:
+        console().print(f"  its checkpoint was {job.removed['checkpoint']}", style="yellow")
     elif not job.finished:
         console().print(f"Next: pocketrec job watch {job.id}")
+
+
+def _print_next(job: Job, download: str) -> None:
+    """How to fetch what the job has made, or that it is gone."""
+    removed = job.removed.get("files")
+    if removed is None:
+        console().print(f"Next: pocketrec {download}")
+    else:
+        console().print(f"  its files were {removed}", style="yellow")

@@ -34,7 +34,7 @@ def print_versions(versions: Iterable[ModelVersion]) -> None:
     for version in versions:
         figures = [_figure(metric, version.metrics.get(metric)) for metric in SHOWN]
         made = f"{version.created_at:%Y-%m-%d}" if version.created_at else ""
-        table.add_row(f"{version.version}", *figures, made, _withdrawn(version))
+        table.add_row(f"{version.version}", *figures, made, _remarks(version))
     console().print(table, soft_wrap=False)
 
 
@@ -45,7 +45,9 @@ def print_version(name: str, version: ModelVersion) -> None:
     if origin := _origin(version.job_type, version.base.model_dump() if version.base else None):
         out.print(origin)
     if version.yanked is not None:
-        out.print(f"{_withdrawn(version)}: build it into no further app", style="bold red")
+        out.print(f"{_yanked(version)}: build it into no further app", style="bold red")
+    if version.removed is not None:
+        out.print(f"its files were {version.removed}", style="bold red")
     shown = [metric for metric in SHOWN if metric in version.metrics]
     table = _table(["on test", *(TITLES[metric] for metric in shown)])
     table.add_row("this model", *(_figure(metric, version.metrics[metric]) for metric in shown), style="bold")
@@ -164,7 +166,12 @@ def _origin(job_type: str | None, base: Mapping[str, Any] | None) -> str:
     return f"{made} the {weights} of {base['model']} version {base['version']}"
 
 
-def _withdrawn(version: ModelVersion) -> str:
+def _remarks(version: ModelVersion) -> str:
+    removed = "" if version.removed is None else f"files removed {version.removed.at:%Y-%m-%d}"
+    return "; ".join(filter(None, (removed, _yanked(version))))
+
+
+def _yanked(version: ModelVersion) -> str:
     if version.yanked is None:
         return ""
     reason = "".join(character for character in version.yanked.reason or "" if character.isprintable())

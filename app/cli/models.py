@@ -143,15 +143,22 @@ def compare(
 @app.command()
 @guarded
 def yank(name: Name, number: Number, reason: Reason = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Withdraw a version: it is the newest no more. Its files stay for whoever names its number."""
+    """Withdraw a version: it is the newest no more.
+
+    Its files stay for whoever names its number: for ever, unless the service is told otherwise by
+    POCKETREC_KEEP_YANKED_VERSIONS_DAYS or POCKETREC_KEEP_VERSIONS.
+    """
     with connect(url) as client:
         found = client.yank_version(name, number, reason)
         latest = client.model(name).latest_version
+        left = None if latest is None else client.model_version(name, latest)
     if as_json:
         print_json(found.model_dump(mode="json"))
-        return
-    now = "no version is left" if latest is None else f"version {latest} is the newest now"
-    console().print(f"{name} version {number} is yanked; {now}")
+    else:
+        now = "no version is left" if left is None else f"version {left.version} is the newest now"
+        console().print(f"{name} version {number} is yanked; {now}")
+    if left is not None and left.removed is not None:
+        say(f"mind: version {left.version} can't be downloaded: its files were {left.removed}", style="yellow")
 
 
 @app.command()
@@ -185,9 +192,14 @@ def download(
         )
     with connect(url) as client:
         number = version or newest(client, name)
-        yanked = client.model_version(name, number).yanked
-        if yanked is not None:
-            say(f"version {number} was yanked{f': {yanked.reason}' if yanked.reason else ''}", style="yellow")
+        wanted = client.model_version(name, number)
+        if wanted.removed is not None:
+            lines = [f"the files of {name} version {number} were {wanted.removed}"]
+            lines.append(f"`pocketrec model versions {name}` lists the versions and says which have none")
+            raise CommandFailed(Status.BAD_INPUT, "removed_by_policy", lines)
+        if wanted.yanked is not None:
+            why = f": {wanted.yanked.reason}" if wanted.yanked.reason else ""
+            say(f"version {number} was yanked{why}", style="yellow")
         archive = out.resolve().with_name(f"{name}-{number}.zip")
         bundle, sha256 = fetch(client, name, number, archive, out)
     archive.unlink()

@@ -44,7 +44,7 @@ class ModelCalls(Calls):
         return compared
 
     def yank_version(self, name: str, version: int, reason: str | None = None) -> ModelVersion:
-        """Withdraw a version: it is the latest no more, and its files stay."""
+        """Withdraw a version: it is the latest no more. Its files stay while the service is set to keep them."""
         path = f"/v1/models/{name}/versions/{version}:yank"
         return ModelVersion.model_validate(self.transport.request("POST", path, json={"reason": reason}).json())
 

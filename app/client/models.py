@@ -73,6 +73,16 @@ class Checkpoint(Answer):
     bytes: int = 0
 
 
+class Removed(Answer):
+    """That a retention policy of the service has removed something, and which one."""
+
+    at: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        return f"removed on {self.at:%Y-%m-%d}: {self.reason}"
+
+
 class Job(Answer):
     """A pipeline run."""
 
@@ -91,6 +101,7 @@ class Job(Answer):
     estimate: dict[str, Any] | None = None  # what was expected of it when it was queued
     error: dict[str, Any] | None = None
     checkpoint: Checkpoint | None = None
+    removed: dict[str, Removed] = {}  # of `logs`, `events`, `checkpoint` and `files`
     retry_of: str | None = None
     result: JobResult | None = None  # not of validations
     created_at: datetime | None = None
@@ -176,7 +187,7 @@ class Weights(Answer):
 
 
 class ModelVersion(Answer):
-    """An immutable result of a job under a model's name. Only `yanked` may change."""
+    """An immutable result of a job under a model's name. Only `yanked` may change, and its files may be `removed`."""
 
     model: str = ""
     version: int
@@ -193,6 +204,7 @@ class ModelVersion(Answer):
     artifacts: tuple[Artifact, ...] = ()
     created_at: datetime | None = None
     yanked: Yanked | None = None
+    removed: Removed | None = None  # its files: `artifacts` is empty then
 
 
 class Page(Answer):

@@ -26,6 +26,7 @@ QUEUED_EXAMPLE: dict[str, Any] = {
     "estimate": VALIDATED_EXAMPLE["estimate"],
     "checkpoint": None,
     "result": None,
+    "removed": {},
     "retry_of": None,
     "request_id": "0af7651916cd43dd8448eb211c80319c",
     "cancel_requested_at": None,

@@ -10,7 +10,7 @@ from app.dependencies import Services, plausible_id
 from app.jobs.schemas import JobView, show_job
 from app.problems import not_found
 from app.security import Principal
-from registry import checkpoints, jobs
+from registry import checkpoints, jobs, removals
 from registry.errors import NotFound
 from registry.records import Job
 
@@ -32,10 +32,13 @@ def find_described(services: Services, principal: Principal, job_id: str) -> Job
 
 
 def describe(session: Session, found: Sequence[Job]) -> list[JobView]:
-    """The jobs as JSON, each with its newest checkpoint."""
+    """The jobs as JSON, each with its newest checkpoint, and what policies have removed of it."""
     begun = [job.id for job in found if job.attempt > 0 or job.retry_of is not None]
     newest = checkpoints.latest_of(session, begun) if begun else {}
-    return [show_job(job, newest.get(job.id)) for job in found]
+    # Policies leave jobs alone that wait or run, and those are read most often.
+    ended = [job.id for job in found if job.is_terminal]
+    removed = removals.of_jobs(session, ended) if ended else {}
+    return [show_job(job, newest.get(job.id), removed.get(job.id)) for job in found]
 
 
 def _get(session: Session, principal: Principal, job_id: str) -> Job:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.jobs.originals import OriginalConfig
 from app.problems import recorded
-from app.schemas import ArtifactView, RecordedProblem
+from app.schemas import ArtifactView, RecordedProblem, RemovedView, show_removed
 from registry import records
 
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -232,6 +232,9 @@ class JobView(BaseModel):
     estimate: dict[str, Any] | None = Field(description="What was expected of it when it was queued.")
     checkpoint: CheckpointView | None = Field(description="The newest one that is kept; it stays when the job ends.")
     result: JobResultView | None
+    removed: dict[Literal["logs", "events", "checkpoint", "files"], RemovedView] = Field(
+        {}, description="What retention policies have removed of it; `files` are what `result.artifacts` lists."
+    )
     retry_of: str | None = Field(description="The job that this one was made from by `:retry`.")
     request_id: str | None = Field(description="X-Request-ID of the request that queued it, as in the service's log.")
     cancel_requested_at: datetime | None
@@ -327,8 +330,12 @@ def show_base(base: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, "new_items": len(base.get("new_items", ()))}
 
 
-def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> JobView:
-    """A job as JSON."""
+def show_job(
+    job: records.Job,
+    checkpoint: records.Checkpoint | None = None,
+    removed: Mapping[str, records.Removal] | None = None,
+) -> JobView:
+    """A job as JSON, with what other tables know of it."""
     error = recorded(job.error)
     return JobView.model_validate(
         {
@@ -350,6 +357,7 @@ def show_job(job: records.Job, checkpoint: records.Checkpoint | None = None) -> 
             "result": None if job.result is None else _show_result(job.id, job.result),
             "estimate": job.estimate,
             "checkpoint": None if checkpoint is None else {"epoch": checkpoint.epoch, "bytes": checkpoint.bytes},
+            "removed": {what: show_removed(removal) for what, removal in (removed or {}).items()},
             "retry_of": job.retry_of,
             "request_id": job.request_id,
             "cancel_requested_at": job.cancel_requested_at,

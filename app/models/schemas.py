@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from app.jobs.examples import SUCCEEDED_EXAMPLE
 from app.jobs.schemas import file_url
 from app.models import facts
-from app.schemas import ArtifactView
+from app.schemas import ArtifactView, RemovedView, show_removed
 from registry import records
 
 
@@ -26,7 +26,7 @@ class ModelView(BaseModel):
 
 
 class YankedView(BaseModel):
-    """Why a version should be built into no further app. Its files stay where they are."""
+    """Why a version should be built into no further app. Its files stay, unless a policy removes them."""
 
     at: datetime
     reason: str | None
@@ -63,7 +63,7 @@ class VersionBaseView(BaseModel):
 
 
 class VersionView(BaseModel):
-    """An immutable published version. Only `yanked` may change."""
+    """An immutable published version. Only `yanked` may change, and a retention policy may remove its files."""
 
     model: str
     version: int = Field(description="Counts from 1; never reused.")
@@ -87,6 +87,10 @@ class VersionView(BaseModel):
     manifest: dict[str, Any]
     created_at: datetime
     yanked: YankedView | None = Field(description="Set where it was withdrawn; no `latest_version` names it then.")
+    removed: RemovedView | None = Field(
+        description="Set where a retention policy has removed its files: `artifacts` is empty then, and their "
+        "addresses answer 410."
+    )
 
 
 class FilesView(BaseModel):
@@ -165,6 +169,7 @@ def show_version(version: records.ModelVersion) -> VersionView:
         manifest=version.manifest,
         created_at=version.created_at,
         yanked=show_yanked(version),
+        removed=None if version.removed is None else show_removed(version.removed),
     )
 
 
@@ -252,6 +257,7 @@ VERSION_EXAMPLE: dict[str, Any] = {
     "manifest": {"default_variant": "float16"},
     "created_at": "2026-01-31T12:01:58.000000Z",
     "yanked": None,
+    "removed": None,
 }
 YANKED_EXAMPLE = VERSION_EXAMPLE | {
     "yanked": {"at": "2026-02-03T09:12:44.000000Z", "reason": "trained on a log with test accounts in it"}

@@ -44,8 +44,9 @@ def yank_model_version(
 ) -> Response:
     """Withdraw a version: it is the model's `latest_version` no more.
 
-    Its files stay and carry the header `X-Yanked: true`, so that apps pinned to it can still be built. Its number is
-    never used again. Yanking twice is no error; another reason replaces the first.
+    Its files stay, unless the service is set to keep those of yanked versions for a time only, and carry the header
+    `X-Yanked: true`, so that apps pinned to it can still be built. Its number is never used again. Yanking twice is no
+    error; another reason replaces the first.
     """
     wanted = find_version(services, principal, name, version)
     reason = None if body is None else body.reason

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
 from app.cli import job_files
 from app.cli import jobs as commands
 from app.client import Artifact, BundleInvalid, Client, Job, JobResult
 from reco_core.config import load
-from registry import jobs
+from registry import jobs, retention, tables
+from registry.settings import Settings
 
 
 @pytest.fixture
@@ -81,6 +84,47 @@ def test_retry(run: Any, failed: str, service: Any) -> None:
     refused = run("retry", new["id"])
     assert refused.exit_code != 0
     assert "wait until it has ended" in refused.output
+
+
+@pytest.fixture
+def age(service: Any) -> Callable[..., None]:
+    """A function that applies rules after all days that they may grant."""
+
+    def apply(**rules: int) -> None:
+        with service.database.write() as session:
+            session.execute(update(tables.jobs).values(finished_at=datetime.now(UTC) - timedelta(days=365)))
+        never = dict.fromkeys((kind.setting for kind in retention.KINDS if kind.setting), None)
+        retention.apply(service.database, Settings(**{**never, **rules}))
+
+    return apply
+
+
+def test_a_retry_without_the_checkpoint_says_where_it_went(run: Any, failed: str, age: Any, service: Any) -> None:
+    age(keep_checkpoints_days=14)
+    assert "its checkpoint was removed on" in run("show", failed).stdout
+    said = " ".join(run("retry", failed).stderr.split())
+    assert f"begins anew: {failed} has none: its checkpoint was removed on" in said
+    assert "(keep_checkpoints_days)" in said
+    without = service.job().json()["id"]
+    with service.database.write() as session:
+        jobs.request_cancel(session, without)
+    assert f"begins anew: {without} has no checkpoint to go on from" in " ".join(run("retry", without).stderr.split())
+
+
+def test_files_that_are_gone_are_not_offered(run: Any, films: None, age: Any, service: Any) -> None:
+    evaluation = service.client.post("/v1/jobs", json={"type": "evaluate", "base": {"model": "films", "version": 1}})
+    own = service.made_files(evaluation.json()["id"], {"report.json": b"{}"}).id
+    published = service.published({"model.tflite": b"2"}).job_id
+    training = service.client.get("/v1/models/films/versions/1").json()["job_id"]
+    assert "Next: pocketrec model download films 1" in run("show", training).stdout
+    assert "Next: pocketrec job download" in run("show", own).stdout
+    age(keep_versions=1, keep_job_files_days=30)
+    for job_id in (training, own):
+        shown = run("show", job_id).stdout
+        assert "its files were removed on" in shown
+        assert "Next:" not in shown
+        assert "they were removed on" in run("artifacts", job_id).stderr
+    assert "Next: pocketrec model download films 2" in run("show", published).stdout
 
 
 def test_logs(run: Any, failed: str) -> None:

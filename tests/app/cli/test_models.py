@@ -17,7 +17,8 @@ from app.cli import output
 from app.cli.errors import Status
 from app.cli.main import app
 from app.client import Client
-from registry import jobs, models
+from registry import jobs, models, retention
+from registry.settings import Settings
 
 runner = CliRunner()
 
@@ -115,6 +116,22 @@ def test_versions_are_compared_yanked_and_listed(service: Any, run: Any) -> None
     assert "all yanked" in run("list").stdout
     assert run("unyank", "films", "2").exit_code == 0
     assert [version["version"] for version in json.loads(run("versions", "films", "--json").stdout)] == [2, 1]
+
+
+def test_versions_whose_files_are_gone_are_marked(service: Any, run: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        publish(service, 0, 32, {})
+    never = dict.fromkeys((kind.setting for kind in retention.KINDS if kind.setting), None)
+    retention.apply(service.database, Settings(**{**never, "keep_versions": 1}))
+    newer, older = run("versions", "films").stdout.splitlines()[-2:]
+    assert ("files removed" in newer, "files removed" in older) == (False, True)
+    assert "its files were removed on" in run("show", "films", "1").stdout
+    done = run("download", "films", "1", "--out", str(tmp_path / "bundle"))
+    assert (done.exit_code, "newest 1 of each model" in " ".join(done.stderr.split())) == (Status.BAD_INPUT, True)
+    done = run("yank", "films", "2")
+    assert "version 1 is the newest now" in done.stdout
+    assert "version 1 can't be downloaded: its files were removed on" in done.stderr
+    assert "POCKETREC_KEEP_YANKED_VERSIONS_DAYS" in run("yank", "--help").stdout
 
 
 def test_a_version_says_whose_weights_it_has(service: Any, run: Any) -> None:

@@ -60,7 +60,12 @@ def test_it_is_gone_and_why(service: Any, age: Any, path: str, rule: str) -> Non
     answer = service.client.get(f"/v1/jobs/{job_id}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (410, "removed_by_policy")
     assert f"for 30 d ({rule})" in answer.json()["detail"]
-    assert service.client.get(f"/v1/jobs/{job_id}").json()["status"] == "succeeded"
+    job = service.client.get(f"/v1/jobs/{job_id}").json()
+    assert job["status"] == "succeeded"
+    [(what, removed)] = job["removed"].items()
+    assert what == {"artifacts/report.json": "files", "events": "events"}.get(path, "logs")
+    assert rule in removed["reason"]
+    assert service.client.get("/v1/jobs").json()["data"][0]["removed"] == job["removed"]
 
 
 def test_a_stream_of_events_that_has_all_of_them_is_told_to_stay_away(service: Any, age: Any) -> None:
@@ -80,8 +85,26 @@ def test_files_of_a_version(service: Any, age: Any) -> None:
         answer = service.client.get(f"{address}/model.tflite")
         assert (answer.status_code, answer.json()["code"]) == (410, "removed_by_policy")
         assert "the newest 1 of each model's versions" in answer.json()["detail"]
-    assert service.client.get(f"/v1/models/films/versions/{old.version}").json()["artifacts"] == []
+    shown = service.client.get(f"/v1/models/films/versions/{old.version}").json()
+    assert (shown["artifacts"], "keep_versions" in shown["removed"]["reason"]) == ([], True)
+    assert service.client.get(f"/v1/jobs/{old.job_id}").json()["removed"] == {"files": shown["removed"]}
+    listed = service.client.get("/v1/models/films/versions").json()["data"]
+    assert [version["removed"] for version in listed] == [None, shown["removed"]]
+    assert service.client.get(f"/v1/jobs/{new.job_id}").json()["removed"] == {}
     assert service.client.get(f"/v1/models/films/versions/{new.version}/files/model.tflite").content == b"model"
+
+
+def test_a_checkpoint(service: Any, age: Any) -> None:
+    job_id = service.job(preset="bow").json()["id"]
+    claim = service.claim(job_id)
+    blob = service.blobs.put_bytes(b"state")
+    with service.database.write() as session:
+        jobs.promote_checkpoint(session, claim, blob.sha256, blob.bytes, 1, 0)
+        jobs.fail(session, claim, {"code": "diverged", "message": "NaN", "errors": []})
+    age(keep_checkpoints_days=14)
+    job = service.client.get(f"/v1/jobs/{job_id}").json()
+    assert (job["checkpoint"], list(job["removed"])) == (None, ["checkpoint"])
+    assert "for 14 d (keep_checkpoints_days)" in job["removed"]["checkpoint"]["reason"]
 
 
 def test_nothing_begins_with_a_version_without_files(service: Any, age: Any) -> None:
