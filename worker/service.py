@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 EXIT_SECONDS = 19.0
 PARENT_POLL_SECONDS = 0.5
+BROKER_SECONDS = 10.0  # after which a worker is ready without its broker
 PULSE_SECONDS = 5.0
 # A pass waits for the database, for half a minute at most on SQLite; on PostgreSQL for as long as the network lets it.
 STUCK_SECONDS = 600.0
@@ -63,18 +65,22 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
         return _refuse(f"the database {runtime.database.shown}: {reason}")
     tasks.register(app, runtime)
     slots = capacities(settings)
-    announced = threading.Event()
+    announced = threading.Lock()
 
-    def announce() -> None:
-        if announced.is_set():  # a reconnection
+    def announce(*, without_broker: bool = False) -> None:
+        if not announced.acquire(blocking=False):  # a reconnection
             return
-        announced.set()
-        about = {"kind": running.kind, "url": without_password(running.url), "description": running.description}
+        description = running.description + (", which does not answer yet" if without_broker else "")
+        about = {"kind": running.kind, "url": without_password(running.url), "description": description}
         _say({"event": "ready", "slots": slots, "broker": about, "durability": "database"})
 
     alive.sweep(settings)
     Reaper(runtime).start()
     Housekeeper(runtime).start()
+    # The reaper finds waiting jobs by itself, so a broker that is away keeps nobody waiting.
+    patience = threading.Timer(BROKER_SECONDS, partial(announce, without_broker=True))
+    patience.daemon = True
+    patience.start()
     log.info("worker_started", broker=running.description, slots=slots, durability="database")
     worker = _Controller(
         announce,

@@ -41,6 +41,7 @@ class Worker:
             "POCKETREC_REAPER_SECONDS": "0.5",
             "POCKETREC_REPUBLISH_SECONDS": "0.5",
             "POCKETREC_LOG_LEVEL": "debug",
+            "POCKETREC_TRAINER_NICE": "0",  # tests run side by side
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -166,6 +167,15 @@ def throw_junk(service, app, url: str) -> None:
     app.send_task("pocketrec.run_job", args=["job_" + "0" * 32], queue=message_queue("train"), retry=False)
     app.send_task("pocketrec.run_job", args=["x"], kwargs={"y": 1}, queue=message_queue("train"), retry=False)
     app.send_task("pocketrec.run_job", args=["pickled"], serializer="pickle", queue=message_queue("train"), retry=False)
+
+
+def test_a_broker_that_is_away_keeps_no_worker_from_its_jobs(service, start, wait_until):
+    dataset_id, _ = service.upload(CSV)
+    worker = start(POCKETREC_BROKER="url", POCKETREC_BROKER_URL="redis://127.0.0.1:1/0")
+    assert worker.ready["event"] == "ready"
+    assert worker.ready["broker"]["description"].endswith("does not answer yet")
+    wait_until(lambda: status_of(service, dataset_id) == "ready", 30)
+    assert worker.stop() == 0
 
 
 def test_a_row_that_nobody_published_is_found_by_the_reaper(service, start, wait_until):
