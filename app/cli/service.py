@@ -75,7 +75,7 @@ def run(settings: Settings, *, announce: Announce, stop_with_stdin: bool = False
             server.run(sockets=[listener])
         if worker is not None:
             worker.leave()
-            say("stopping: the worker writes a checkpoint of a running job")
+            say("stopping: a job that runs writes a checkpoint first")
     if not server.started:
         raise CommandFailed(Status.UNREACHABLE, "start_failed", ["the API did not start; its own messages are above"])
 
