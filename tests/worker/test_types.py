@@ -131,7 +131,7 @@ def test_a_base_whose_file_is_gone_fails_the_job_by_name(service, fake_trainer, 
     sha256 = models.get_file(version, lost).sha256
     (service.settings.state_dir / "blobs" / "sha256" / sha256[:2] / sha256).unlink()
     job_id = service.train_job(type=type_, base={**BASE, "checkpoint": "best"})
-    slot.work(service.runtime(fake_trainer("bundle('x')")), job_id)
+    slot.work(service.runtime(fake_trainer("bundle('x')"), max_attempts_without_progress=1), job_id)
     job = service.job(job_id)
     assert (job.status, job.error["code"]) == ("failed", "blob_missing")
 
