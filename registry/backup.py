@@ -17,20 +17,20 @@ import secrets
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, union
+from sqlalchemy import Connection, select, union
 from sqlalchemy.orm import Session
 
 from registry import dump, duties, tables
 from registry.blobs import BlobStore
 from registry.database import Database
-from registry.errors import BackupInvalid, BackupUnderWay, TargetNotEmpty
+from registry.errors import BackupDamaged, BackupInvalid, BackupUnderWay, BlobCorrupt, BlobMissing, TargetNotEmpty
 from registry.local_commit import fsync_file, fsync_folder, make_folder
 from registry.migrations import run as migrations
 from registry.records import Blob
@@ -110,17 +110,17 @@ def backup(database: Database, blobs: BlobStore, to: Path, report: Report = lamb
 
 
 def load(folder: Path) -> Backup:
-    """The backup in `folder`. Raises BackupInvalid where there is none, or not a whole one."""
+    """The backup in `folder`. Raises BackupInvalid where there is none, or one that this release can't read."""
     path = folder / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            raise BackupInvalid(f"{path} is of format {found['format']}; this release reads format {FORMAT}")
         made = Backup(**{**found, "tables": [dump.DumpedTable(**table) for table in found["tables"]]})
     except FileNotFoundError:
         raise BackupInvalid(f"{folder} holds no backup: it has no {MANIFEST}") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BackupInvalid(f"{path} can't be read: {error!r}") from error
-    if made.format != FORMAT:
-        raise BackupInvalid(f"{path} is of format {made.format}; this release reads format {FORMAT}")
+        raise _damaged(folder, f"{MANIFEST} can't be read: {error!r}") from error
     if made.revision not in migrations.newest()[1]:
         raise BackupInvalid(f"the backup has schema revision {made.revision}, of a newer release; restore it with that")
     return made
@@ -134,30 +134,60 @@ def restore(database: Database, blobs: BlobStore, folder: Path, report: Report =
 
     Raises:
         TargetNotEmpty: the database has rows, or the store blobs that are none of the backup's.
-        BackupInvalid, BlobMissing, BlobCorrupt: the backup is incomplete or damaged.
+        BackupInvalid: there is no backup, or one that this release can't read.
+        BackupDamaged: it is incomplete or damaged.
     """
     made = load(folder)
-    rows = folder / made.folder
-    for table in made.tables:
-        if dump.sha256_of(rows / f"{table.name}.jsonl.gz") != table.sha256:
-            raise BackupInvalid(f"{table.name}.jsonl.gz is damaged: it hasn't the sha256 that {MANIFEST} names")
-    source = BlobStore(folder / "blobs")
-    held = {blob.sha256: blob for blob, _ in source.listed()}
-    _require_empty(database, blobs, held)
-    _copy(source, blobs, list(held.values()), report)
-    if database.dialect == "sqlite" and database.url.database:
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    with database.engine.begin() as connection:
-        if not dump.is_empty(connection):
-            raise TargetNotEmpty("the database got rows meanwhile; nothing was changed in it")
-        migrations.upgrade(connection, made.revision)
-        dump.read(connection, rows, made.tables)
-        session = Session(connection)
-        lost = [blob.sha256 for blob in _referenced(session) if blob.sha256 not in held]
-        if lost:
-            raise BackupInvalid(f"the backup lacks {len(lost)} blob(s) that its rows refer to, such as {lost[0]}")
-        migrations.upgrade(connection)
+    with blaming(folder):
+        require_rows(folder, made)
+        source = BlobStore(folder / "blobs")
+        held = {blob.sha256: blob for blob, _ in source.listed()}
+        _require_empty(database, blobs, held)
+        _copy(source, blobs, list(held.values()), report)
+        if database.dialect == "sqlite" and database.url.database:
+            Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+        with database.engine.begin() as connection:
+            if not dump.is_empty(connection):
+                raise TargetNotEmpty("the database got rows meanwhile; nothing was changed in it")
+            fill(connection, folder, made, held)
     return made
+
+
+@contextmanager
+def blaming(folder: Path) -> Iterator[None]:
+    """What is missing or damaged is the fault of the backup in this folder: only another one helps."""
+    try:
+        yield
+    except (BackupDamaged, BlobMissing, BlobCorrupt) as error:
+        # Without the remedy for a service's own store.
+        raise _damaged(folder, error.message.partition("; ")[0]) from error
+
+
+def _damaged(folder: Path, what: str) -> BackupDamaged:
+    return BackupDamaged(
+        f"the backup in {folder} is damaged: {what}; use another backup, such as one of an earlier generation"
+    )
+
+
+def require_rows(folder: Path, made: Backup) -> None:
+    """Raise BackupDamaged unless all files of rows are those that the manifest names."""
+    for table in made.tables:
+        name = f"{table.name}.jsonl.gz"
+        if dump.sha256_of(folder / made.folder / name) != table.sha256:
+            raise BackupDamaged(f"{name} hasn't the sha256 that {MANIFEST} names")
+
+
+def fill(connection: Connection, folder: Path, made: Backup, held: Mapping[str, Blob]) -> None:
+    """Put the backup's rows into an empty database, whose schema then is this release's.
+
+    Raises BackupDamaged where they refer to a blob that isn't among `held`.
+    """
+    migrations.upgrade(connection, made.revision)
+    dump.read(connection, folder / made.folder, made.tables)
+    lost = [blob.sha256 for blob in _referenced(Session(connection)) if blob.sha256 not in held]
+    if lost:
+        raise BackupDamaged(f"it lacks {len(lost)} blob(s) that its rows refer to, such as {lost[0]}")
+    migrations.upgrade(connection)
 
 
 def _earlier(to: Path) -> Backup | None:

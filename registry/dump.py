@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from registry import tables
 from registry.batches import batched
-from registry.errors import BackupInvalid
+from registry.errors import BackupDamaged, BackupInvalid
 
 BATCH = 500
 # What is of this moment and this service only.
@@ -50,7 +50,8 @@ def read(connection: Connection, folder: Path, dumped: list[DumpedTable]) -> Non
     """Insert the rows of a dump into the empty tables of the schema that it was made with.
 
     Raises:
-        BackupInvalid: a file is missing, damaged, or of other tables than this release knows.
+        BackupInvalid: it has tables that this release doesn't know.
+        BackupDamaged: a file is missing or damaged.
     """
     known = {table.name: table for table in dumped_tables()}
     for name in sorted(known, key=[table.name for table in dumped_tables()].index):
@@ -74,12 +75,12 @@ def is_empty(connection: Connection) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file. Raises BackupInvalid where it is missing."""
+    """The hash of a file. Raises BackupDamaged where it is missing."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise BackupInvalid(f"the backup lacks its file {path.name}") from None
+        raise BackupDamaged(f"its file {path.name} is missing") from None
 
 
 def _write_table(session: Session, table: Table, path: Path) -> DumpedTable:
@@ -112,7 +113,7 @@ def _read_table(connection: Connection, table: Table, path: Path, expected: int)
         connection.execute(insert(table), [{**row, **{column.name: None for column in later}} for row in values])
         rows += len(values)
     if rows != expected:
-        raise BackupInvalid(f"{path.name} has {rows} rows, the backup says {expected}")
+        raise BackupDamaged(f"{path.name} has {rows} rows, the backup says {expected}")
     for column in later:
         _refer(connection, column, path)
     if connection.dialect.name == "postgresql":
@@ -161,7 +162,7 @@ def _lines(path: Path) -> Iterator[Any]:
             for line in file:
                 yield json.loads(line)
     except (OSError, EOFError, ValueError) as error:
-        raise BackupInvalid(f"{path.name} can't be read: {error}") from error
+        raise BackupDamaged(f"{path.name} can't be read: {error}") from error
 
 
 def _line(values: list[Any]) -> bytes:

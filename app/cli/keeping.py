@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Remove nothing: print what would go.")]
 To = Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder, or one with an earlier backup.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Make none: read the backup in DIR and say whether it could be restored.")
+]
 From = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a backup.")]
 
 
@@ -56,16 +59,28 @@ def tidy(state_dir: StateDir = None, dry_run: DryRun = False, as_json: AsJson = 
 
 
 @guarded
-def backup(to: To, state_dir: StateDir = None, as_json: AsJson = False) -> None:
+def backup(to: To, check: Check = False, state_dir: StateDir = None, as_json: AsJson = False) -> None:
     """Back up the database and the files that it refers to into a folder, while the service runs.
 
     Every file is compared with its hash as it is copied. Into a folder with an earlier backup only new files are
     copied. It holds the service's signing key and all data: keep it as safe as the service.
 
+    With --check, which needs no service: every file is compared with its hash, and the rows are tried in a temporary
+    database.
+
     Examples:
 
       pocketrec backup /mnt/backups/pocketrec
+
+      pocketrec backup --check /mnt/backups/pocketrec
     """
+    if check:
+        from registry.backup_check import check as check_backup
+
+        found = check_backup(to, _progress("read"))
+        made_by = f"made at {found.created_at} of {found.dialect} at schema revision {found.revision}"
+        _say_done(found, f"whole: the backup in {to}, {made_by}", as_json)
+        return
     with _stores(state_dir) as (_, database, blobs):
         from registry import backup as backups
 

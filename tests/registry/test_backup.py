@@ -12,11 +12,25 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
-from registry import backup, checkpoints, datasets, duties, ids, jobs, leases, models, retries, sweeping, tables
+from registry import (
+    backup,
+    backup_check,
+    checkpoints,
+    datasets,
+    duties,
+    ids,
+    jobs,
+    leases,
+    models,
+    retries,
+    sweeping,
+    tables,
+)
 from registry.blobs import BlobStore
 from registry.database import Database
-from registry.errors import BackupInvalid, BackupUnderWay, BlobCorrupt, BlobMissing, TargetNotEmpty
+from registry.errors import BackupDamaged, BackupInvalid, BackupUnderWay, BlobMissing, TargetNotEmpty
 from registry.migrations.run import differences
 from registry.records import FileEntry
 
@@ -310,8 +324,20 @@ class TestRefusals:
             backup.restore(*empty, tmp_path / "b")
         assert not Path(str(empty[0].url.database)).exists()
 
-    @pytest.mark.parametrize("harm", ["row byte", "no rows", "blob byte", "no blob", "no manifest", "newer"])
-    def test_a_backup_that_is_damaged(self, source, empty, tmp_path, harm):
+    @pytest.mark.parametrize(
+        ("harm", "error"),
+        [
+            ("row byte", BackupDamaged),
+            ("no rows", BackupDamaged),
+            ("blob byte", BackupDamaged),
+            ("no blob", BackupDamaged),
+            ("manifest byte", BackupDamaged),
+            ("no manifest", BackupInvalid),
+            ("newer", BackupInvalid),
+            ("newer format", BackupInvalid),
+        ],
+    )
+    def test_a_backup_that_is_damaged(self, source, empty, tmp_path, harm, error):
         folder = tmp_path / "b"
         made = backup.backup(source.database, source.store, folder)
         blob = next(path for path in sorted((folder / "blobs" / "sha256").rglob("*")) if path.is_file())
@@ -327,11 +353,20 @@ class TestRefusals:
             blob.unlink()
         elif harm == "no manifest":
             (folder / backup.MANIFEST).unlink()
+        elif harm == "manifest byte":
+            (folder / backup.MANIFEST).write_bytes((folder / backup.MANIFEST).read_bytes()[:-1])
         else:
             document = json.loads((folder / backup.MANIFEST).read_text())
-            (folder / backup.MANIFEST).write_text(json.dumps({**document, "revision": "9999"}))
-        with pytest.raises((BackupInvalid, BlobCorrupt)):
-            backup.restore(*empty, folder)
+            newer = {"revision": "9999"} if harm == "newer" else {"format": 2, "more": 1}
+            (folder / backup.MANIFEST).write_text(json.dumps({**document, **newer}))
+        for attempt in (lambda: backup_check.check(folder), lambda: backup.restore(*empty, folder)):
+            with pytest.raises(BackupInvalid) as raised:
+                attempt()
+            assert type(raised.value) is error
+            assert "from a backup" not in raised.value.message
+            if error is BackupDamaged:
+                assert raised.value.message.startswith(f"the backup in {folder} is damaged: ")
+                assert "use another backup, such as one of an earlier generation" in raised.value.message
         if Path(str(empty[0].url.database)).exists():
             with empty[0].engine.connect() as connection:
                 assert backup.dump.is_empty(connection)
@@ -344,6 +379,56 @@ class TestRefusals:
         with pytest.raises(BackupInvalid, match="no backup"):
             backup.load(tmp_path / "b")
         assert source.database.url is not None
+
+
+def test_a_check_reads_everything_and_changes_nothing(source, tmp_path):
+    folder = tmp_path / "b"
+    made = backup.backup(source.database, source.store, folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    seen = []
+    assert backup_check.check(folder, lambda *progress: seen.append(progress)) == made
+    assert seen[-1] == (3, 3, made.bytes)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_check_that_finds_several_damaged_blobs_counts_them(source, tmp_path):
+    backup.backup(source.database, source.store, tmp_path / "b")
+    for path in [path for path in (tmp_path / "b" / "blobs" / "sha256").rglob("*") if path.is_file()][:2]:
+        path.chmod(0o600)
+        path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(BackupDamaged, match=r"2 of 3 blobs, such as this one: blob .* is damaged"):
+        backup_check.check(tmp_path / "b")
+
+
+def test_a_check_tries_the_rows(source, tmp_path):
+    """Rows that no database takes, although each file is the one that was written."""
+    made = backup.backup(source.database, source.store, tmp_path / "b")
+    path = tmp_path / "b" / made.folder / "attempts.jsonl.gz"
+    with gzip.open(path) as file:
+        lines = file.read().splitlines()
+    at = json.loads(lines[0]).index("job_id")
+    lines[1] = json.dumps(
+        ["job_nowhere" if place == at else value for place, value in enumerate(json.loads(lines[1]))]
+    ).encode()
+    with gzip.open(path, "wb") as file:
+        file.write(b"\n".join(lines) + b"\n")
+    document = json.loads((tmp_path / "b" / backup.MANIFEST).read_text())
+    for table in document["tables"]:
+        table["sha256"] = backup.dump.sha256_of(tmp_path / "b" / made.folder / f"{table['name']}.jsonl.gz")
+    (tmp_path / "b" / backup.MANIFEST).write_text(json.dumps(document))
+    with pytest.raises(BackupDamaged, match="rows don't fit together"):
+        backup_check.check(tmp_path / "b")
+
+
+def test_a_check_without_room_for_its_database_blames_no_backup(source, tmp_path, monkeypatch):
+    backup.backup(source.database, source.store, tmp_path / "b")
+
+    def full(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr(backup.dump, "read", full)
+    with pytest.raises(OSError, match="disk is full; name another folder by TMPDIR"):
+        backup_check.check(tmp_path / "b")
 
 
 def test_a_restore_that_was_cut_off_is_started_again(source, empty, tmp_path, monkeypatch):

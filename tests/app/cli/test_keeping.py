@@ -68,6 +68,25 @@ def test_backup_and_restore(blobs: BlobStore, tmp_path: Path) -> None:
     assert again["blobs"]["blobs"] == 0
 
 
+def test_a_backup_is_checked_without_a_service(
+    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("backup", tmp_path / "b")
+    monkeypatch.setenv("POCKETREC_STATE_DIR", str(tmp_path / "elsewhere"))
+    said = run("backup", "--check", tmp_path / "b").stderr
+    assert said.startswith(f"whole: the backup in {tmp_path}/b, made at 20")
+    assert json.loads(run("backup", "--check", tmp_path / "b", "--json").stdout)["blobs"] == 1
+    for path in (tmp_path / "b" / "blobs" / "sha256").rglob("*"):
+        if path.is_file():
+            path.chmod(0o600)
+            path.write_bytes(b"xxxxxx")
+    for command in (["backup", "--check", tmp_path / "b"], ["restore", tmp_path / "b"]):
+        refused = run(*command, "--json", status=4)
+        assert f"error: the backup in {tmp_path}/b is damaged: " in refused.stderr
+        assert json.loads(refused.stdout)["error"]["code"] == "backup_damaged"
+    assert "holds no backup" in run("backup", "--check", tmp_path, status=2).stderr
+
+
 COMMANDS = [["tidy", "--dry-run"], ["tidy"], ["backup", "new-backup"]]
 
 
