@@ -57,6 +57,21 @@ class Due:
     objects: int = 0
     rows: int = 0
     bytes: int = 0
+    files: int = 0
+
+
+@dataclass
+class _Counted:
+    """Rows, files and their bytes."""
+
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+
+    def add(self, more: _Counted) -> None:
+        self.rows += more.rows
+        self.files += more.files
+        self.bytes += more.bytes
 
 
 KINDS: tuple[Kind, ...] = (
@@ -169,22 +184,23 @@ def _measure(session: Session, kind: Kind, settings: Settings) -> Due:
     if limit is None:
         return Due(kind.name, kind.setting, None)
     ids = session.execute(_query(session, kind, limit)).scalars().all()
-    rows = size = 0
+    counted = _Counted()
     for some in batched(ids, BATCH):
-        counted = _count(session, kind, some)
-        rows, size = rows + counted[0], size + counted[1]
-    return Due(kind.name, kind.setting, limit, len(ids), rows, size)
+        counted.add(_count(session, kind, some))
+    return Due(kind.name, kind.setting, limit, len(ids), counted.rows, counted.bytes, counted.files)
 
 
-def _count(session: Session, kind: Kind, ids: Sequence[str]) -> tuple[int, int]:
-    """Rows, and bytes of the files or checkpoints, that these objects have of this kind."""
+def _count(session: Session, kind: Kind, ids: Sequence[str]) -> _Counted:
+    """What these objects have of this kind. A checkpoint is a row and a file."""
     columns = tables.files.c
-    count, size = _sum(session, columns.bytes, columns.owner_id.in_(ids))
+    files, size = _sum(session, columns.bytes, columns.owner_id.in_(ids))
     if kind.rows is None:
-        return count, size
-    rows = kind.rows.table.c
-    own = _sum(session, rows.get("bytes"), kind.rows.in_(ids))
-    return own if not kind.with_files else (own[0], size)
+        return _Counted(files, files, size)
+    bytes_of_rows = kind.rows.table.c.get("bytes")
+    rows, own_size = _sum(session, bytes_of_rows, kind.rows.in_(ids))
+    if kind.with_files:
+        return _Counted(rows, files, size)
+    return _Counted(rows, rows if bytes_of_rows is not None else 0, own_size)
 
 
 def _sum(session: Session, size: Column[Any] | None, where: ColumnElement[bool]) -> tuple[int, int]:
@@ -197,7 +213,7 @@ def _apply(database: Database, kind: Kind, settings: Settings, go_on: Callable[[
     limit = _limit(kind, settings)
     if limit is None:
         return Due(kind.name, kind.setting, None)
-    objects = rows = size = 0
+    objects, total = 0, _Counted()
     while go_on():
         # Found anew each time, and in the transaction that takes: what has come into use since is left alone.
         with database.write() as session:
@@ -206,8 +222,9 @@ def _apply(database: Database, kind: Kind, settings: Settings, go_on: Callable[[
                 break
             counted = _count(session, kind, ids)
             _take(session, kind, ids, limit)
-        objects, rows, size = objects + len(ids), rows + counted[0], size + counted[1]
-    return Due(kind.name, kind.setting, limit, objects, rows, size)
+        objects += len(ids)
+        total.add(counted)
+    return Due(kind.name, kind.setting, limit, objects, total.rows, total.bytes, total.files)
 
 
 def _take(session: Session, kind: Kind, ids: Sequence[str], limit: float) -> None:

@@ -11,8 +11,9 @@ import typer
 
 from app.cli.errors import CommandFailed, Status, from_database, guarded
 from app.cli.options import AsJson, StateDir
-from app.cli.output import console, human_bytes, print_json, say
+from app.cli.output import human_bytes, print_json, say
 from app.cli.settings import load_settings
+from app.cli.tidy_tables import print_round
 from registry.urls import without_password
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def tidy(state_dir: StateDir = None, dry_run: DryRun = False, as_json: AsJson = 
         if as_json:
             print_json(_as_json(done, dry_run))
         else:
-            _print_table(done, dry_run)
+            print_round(done, settings, dry_run=dry_run)
+            if done.swept.held_by is not None:
+                say("a backup is being made: no blob was removed")
 
 
 @guarded
@@ -173,28 +176,3 @@ def _as_json(done: Round, dry_run: bool) -> dict[str, Any]:
         "blobs": asdict(done.swept),
         "later": later,
     }
-
-
-def _print_table(done: Round, dry_run: bool) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title="would go now" if dry_run else "removed"
-    )
-    table.add_column("what")
-    table.add_column("kept", justify="right")
-    for name in ("objects", "rows", "size"):
-        table.add_column(name, justify="right")
-    table.add_column("setting", overflow="fold")
-    for due in done.rules:
-        unit = "" if due.kind == "old_versions" else " d"
-        kept = "for ever" if due.limit is None else f"{due.limit:g}{unit}"
-        table.add_row(due.kind, kept, f"{due.objects:,}", f"{due.rows:,}", human_bytes(due.bytes), due.setting)
-    grace = "blob_grace_seconds"
-    table.add_row("unused blobs", "", f"{done.swept.blobs:,}", "", human_bytes(done.swept.bytes), grace)
-    if done.later is not None:
-        table.add_row("unused blobs, later", "", f"{done.later.blobs:,}", "", human_bytes(done.later.bytes), grace)
-    console().print(table)
-    if done.swept.held_by is not None:
-        say("a backup is being made: no blob was removed")

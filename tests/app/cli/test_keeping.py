@@ -11,11 +11,13 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.cli.main import app
-from registry import datasets
+from app.cli.output import console
+from registry import datasets, jobs, leases
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.migrations.run import upgrade
 from registry.records import FileEntry
+from registry.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +48,48 @@ def run(*arguments: Any, status: int = 0) -> Any:
 
 def test_tidy(blobs: BlobStore) -> None:
     shown = run("tidy", "--dry-run").stdout
-    assert "would go now" in shown
-    assert "keep_logs_days" in shown
+    assert shown.startswith("would go now\n")
+    assert "in all: 0 files of 0 B would be released, 0 unused files of 0 B would go\n" in shown
+    assert "Space gets free at once, since POCKETREC_BLOB_GRACE_SECONDS is 0." in shown
     assert len(list(blobs.listed())) == 2
     done = json.loads(run("tidy", "--json").stdout)
     assert done["blobs"] == {"blobs": 1, "bytes": 10, "held_by": None}
     assert {rule["kind"]: rule["limit"] for rule in done["rules"]}["old_versions"] is None
     assert len(list(blobs.listed())) == 1
+
+
+@pytest.mark.parametrize("columns", ["30", "60", "80", "200"])
+def test_a_table_that_fits_80_columns_and_breaks_no_name(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("POCKETREC_BLOB_GRACE_SECONDS", "3600")
+    console.cache_clear()
+    shown = run("tidy", "--dry-run").stdout
+    console.cache_clear()
+    words = set(shown.split())
+    for name in Settings.model_fields:
+        if name.startswith("keep_"):
+            assert f"POCKETREC_{name.upper()}" in words
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "" not in [line.strip() for line in shown.splitlines()]
+    assert "until nothing has used it for 3,600 s" in shown
+
+
+def test_what_is_released_is_counted_in_files(
+    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/state/registry.db", blobs=blobs)
+    with database.write() as session:
+        claim = leases.claim(session, worker="w", lease_seconds=60, queues=("validate",))
+        assert claim is not None
+        datasets.mark_invalid(session, claim, error={"code": "dataset_invalid", "message": "bad"})
+        jobs.succeed(session, claim, {})
+    database.dispose()
+    monkeypatch.setenv("POCKETREC_KEEP_INVALID_UPLOADS_DAYS", "0")
+    assert "in all: 1 files of 6 B would be released, " in run("tidy", "--dry-run").stdout
+    [rule] = [rule for rule in json.loads(run("tidy", "--json").stdout)["rules"] if rule["objects"]]
+    assert (rule["kind"], rule["files"], rule["bytes"]) == ("invalid_uploads", 1, 6)
 
 
 def test_backup_and_restore(blobs: BlobStore, tmp_path: Path) -> None:
