@@ -65,7 +65,7 @@ def serve(
 
 @guarded
 def worker(state_dir: StateDir = None, check: Check = False) -> None:
-    """Start one worker, without an API: the same as python -m worker.
+    """Start one worker, without an API. It looks at the settings and becomes python -m worker.
 
     Everything is configured by environment variables POCKETREC_...: the database, the broker and the blob store that
     the API uses, and POCKETREC_SLOTS, POCKETREC_VALIDATE_SLOTS and POCKETREC_QUEUES. Any number may run, on any

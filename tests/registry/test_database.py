@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from registry import jobs, tables
 from registry.database import Database, now
-from registry.errors import UnsupportedDatabase
+from registry.errors import DatabaseMissing, DatabaseTooNew, DatabaseTooOld, UnsupportedDatabase
 from registry.migrations.run import differences
 
 
@@ -174,3 +174,38 @@ class TestSqlite:
 def test_other_databases_are_refused_with_a_remedy(url):
     with pytest.raises(UnsupportedDatabase, match=r"sqlite:///"):
         Database(url)
+
+
+def test_a_database_is_shown_by_the_url_that_was_given_and_without_its_password():
+    database = Database("postgresql://u:se%40cret@h:5432/x?sslpassword=secret")
+    assert database.shown == "postgresql://u:***@h:5432/x?sslpassword=***"
+
+
+class TestRequiredSchema:
+    def test_the_own_one_will_do(self, url):
+        Database(url).require_schema()
+
+    def test_another_one_is_refused_and_left_alone(self, url):
+        database = Database(url)
+        for revision, error in (("0003", DatabaseTooOld), ("9999", DatabaseTooNew)):
+            with database.engine.begin() as connection:
+                connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+            with pytest.raises(error, match=revision):
+                database.require_schema()
+            with database.engine.connect() as connection:
+                assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == revision
+
+    @pytest.mark.integration
+    def test_an_empty_one_on_postgresql(self, empty_postgresql):
+        with pytest.raises(DatabaseMissing, match="is empty"):
+            Database(empty_postgresql).require_schema()
+
+    def test_an_empty_or_missing_file(self, tmp_path):
+        path = tmp_path / "registry.db"
+        with pytest.raises(DatabaseMissing, match="there is no database at"):
+            Database(f"sqlite:///{path}").require_schema()
+        assert not path.exists()
+        path.touch()
+        with pytest.raises(DatabaseMissing, match="is empty"):
+            Database(f"sqlite:///{path}").require_schema()
+        assert path.stat().st_size == 0

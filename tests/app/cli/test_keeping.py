@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from registry.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("POCKETREC_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("POCKETREC_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("POCKETREC_BLOB_GRACE_SECONDS", "0")
 

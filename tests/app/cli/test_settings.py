@@ -52,3 +52,12 @@ def test_a_mistyped_variable_is_warned_of_and_the_command_goes_on(tmp_path, comm
         "warning: POCKETREC_KEP_VERSIONS is no setting and does nothing; did you mean POCKETREC_KEEP_VERSIONS?",
         "error: POCKETREC_SLOTS holds '0'; expected a whole number of at least 1 and at most 64, such as 1",
     ]
+
+
+def test_a_worker_without_its_database_says_so(tmp_path):
+    variables = {"DATABASE_URL": "postgresql://u:secret@127.0.0.1:1/x", "BROKER": "filesystem"}
+    ended = run(tmp_path, "worker", **variables)
+    assert ended.returncode == 1
+    line = ended.stderr.splitlines()[-1]
+    assert line.startswith("error: the database postgresql://u:***@127.0.0.1:1/x: connection failed")
+    assert "secret" not in ended.stderr
