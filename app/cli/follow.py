@@ -47,6 +47,8 @@ class Display:
         self._first: int | None = None
         self._phase_began = time.monotonic()
         self._best = 0.0
+        self._left_out = 0
+        self._took: dict[str, float] = {}
         self.phase_seconds: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -58,8 +60,9 @@ class Display:
     ) -> None:
         self._close_phase()
         self._bar.stop()
-        if kind is None and self.phase_seconds:
-            spent = (f"{PHASE_NAMES.get(name, name)} {seconds:.0f} s" for name, seconds in self.phase_seconds.items())
+        took = self._took or self.phase_seconds
+        if kind is None and took:
+            spent = (f"{PHASE_NAMES.get(name, name)} {human_seconds(seconds)}" for name, seconds in took.items())
             say(f"time: {', '.join(spent)}")
 
     def phase(self, phase: str) -> None:
@@ -79,18 +82,28 @@ class Display:
         note = f"{done:,}/{total:,} {unit}{left}"
         self._bar.update(self._task, completed=done, total=total or None, note=note)
 
-    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
-        """Epoch `epoch` is complete."""
+    def epoch(self, epoch: int, metrics: Mapping[str, Any], *, is_shown: bool = True) -> None:
+        """Epoch `epoch` is complete. Of those that aren't shown it is only said how many they were."""
         ndcg = metrics.get("ndcg@10")
         best = isinstance(ndcg, float) and ndcg > self._best
         if isinstance(ndcg, float) and best:
             self._best = ndcg
+        if not is_shown:
+            self._left_out += 1
+            return
+        if self._left_out:
+            say(f"    {self._left_out} earlier epochs left out; `pocketrec job events` lists all")
+            self._left_out = 0
         parts = [f"    epoch {epoch:>3}"]
         if isinstance(metrics.get("loss"), float):
             parts.append(f"loss {metrics['loss']:.4f}")
         if isinstance(ndcg, float):
             parts.append(f"validation NDCG@10 {ndcg:.4f}{' *' if best else ''}")
         say("  ".join(parts))
+
+    def took(self, phases: Mapping[str, float]) -> None:
+        """How long the run has been in each phase, by its own clock, which the summary then says."""
+        self._took = dict(phases)
 
     def log(self, message: str) -> None:
         """A line for people."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,11 +17,11 @@ from app.cli.orders import BaseVersion, Checkpoint, DatasetId, OfType, Type, ord
 from app.cli.output import console, human_seconds, print_json, printable, say
 
 if TYPE_CHECKING:
-    from app.client import Client, Job
+    from app.client import Attempt, Client, Event, Job
 
 app = typer.Typer(no_args_is_help=True, help="Submit, watch, cancel and retry jobs, fetch their files.")
 
-
+SHOWN_EPOCHS = 5  # of those that were complete before somebody began to watch
 # Those that each type goes through; the first one is a dataset's, and done by then.
 PHASES = {
     "examples": ("validate", "build_examples", "publish"),
@@ -235,22 +237,45 @@ def events(job_id: Id, after: After = 0, url: Url = DEFAULT_URL, as_json: AsJson
 
 
 def follow(client: Client, job_id: str) -> Job:
-    """Show a job's phases, epochs and time left on stderr until it is finished."""
+    """Show a job's phases, epochs and time left on stderr until it is finished; of epochs long past only the last few."""
     from app.cli.follow import Display
+    from app.client import ClientError
 
     seen = 0
     phases = PHASES.get(client.job(job_id).type)
     with Display(phases) if phases else Display() as display:
         for job in client.watch_job(job_id, hold=1):
-            for event in client.events(job_id, seen) if job.last_seq > seen else ():
+            is_told = job.last_seq > seen and "events" not in job.removed
+            found = client.events(job_id, seen) if is_told else []
+            past = _past_epochs(found) if seen == 0 else frozenset()
+            for event in found:
                 seen = event.seq
                 if event.type == "job.phase_changed":
                     display.phase(str(event.data.get("phase")))
                 elif event.type == "job.epoch_completed":
-                    display.epoch(int(event.data["epoch"]), event.data.get("metrics", {}))
+                    epoch, metrics = int(event.data["epoch"]), event.data.get("metrics", {})
+                    display.epoch(epoch, metrics, is_shown=event.seq not in past)
             if job.progress is not None and job.progress.total:
                 display.progress(job.progress.done, job.progress.total, job.progress.unit, job.progress.eta_seconds)
+        # What is written above counts from when this command began; the job may have begun long before.
+        with suppress(ClientError):
+            display.took(_seconds_by_phase(client.attempts(job_id)))
     return job
+
+
+def _past_epochs(events: Sequence[Event]) -> frozenset[int]:
+    """The `seq` of those epochs that were over long before somebody began to watch: all but the last few."""
+    epochs = [event.seq for event in events if event.type == "job.epoch_completed"]
+    return frozenset(epochs[:-SHOWN_EPOCHS])
+
+
+def _seconds_by_phase(attempts: Iterable[Attempt]) -> dict[str, float]:
+    """What all attempts have spent in each phase, in the order in which the phases were entered."""
+    spent: dict[str, float] = {}
+    for attempt in attempts:
+        for phase, seconds in attempt.phases.items():
+            spent[phase] = spent.get(phase, 0.0) + seconds
+    return spent
 
 
 def _of_users(

@@ -170,6 +170,31 @@ def test_watching_a_job_that_fails_ends_with_1_whatever_its_error(service: Any, 
     assert "1 it failed or was cancelled" in " ".join(run("watch", "--help").stdout.split())
 
 
+def test_watching_begun_late_shows_the_last_epochs_and_the_times_of_the_job_itself(service: Any, run: Any) -> None:
+    job_id = service.job().json()["id"]
+    claim = service.claim(job_id)
+    with service.database.write() as session:
+        jobs.set_phase(session, claim, "train")
+        for epoch in range(1, 89):
+            jobs.record_epoch(session, claim, epoch, {"ndcg@10": 1 / epoch})
+        jobs.set_phase(session, claim, "export")
+        jobs.fail(session, claim, {"code": "diverged", "message": "NaN", "errors": []})
+        phases = {"train": 27.4, "export": 151.0}
+        session.execute(update(tables.attempts).values(phases=phases))
+    lines = run("watch", job_id).stderr.splitlines()
+    epochs = [line for line in lines if "validation NDCG@10" in line]
+    assert [line.split()[1] for line in epochs] == ["84", "85", "86", "87", "88"]
+    assert not any("*" in line for line in epochs)  # the best was the first, which isn't shown
+    assert lines[lines.index(epochs[0]) - 1].strip().startswith("83 earlier epochs left out")
+    assert "time: train 27 s, convert to .tflite 2 min 31 s" in lines
+
+
+def test_a_job_whose_events_are_gone_can_be_watched(run: Any, failed: str, age: Any) -> None:
+    age(keep_events_days=30)
+    watched = run("watch", failed)
+    assert (watched.exit_code, "NaN" in watched.stderr) == (1, True)
+
+
 BASE = ["--base", "films/1"]
 
 
