@@ -196,6 +196,12 @@ _ALL = (
     Kind("trainer_died", 500, "The trainer died", "Its process ended without a result; another attempt follows."),
     Kind("blob_missing", 500, "A stored file is missing", "Restore the blob store, or upload the dataset again."),
     Kind("validation_cancelled", 409, "Validation cancelled", "Upload the dataset again to have it validated."),
+    Kind(
+        "lease_expired",
+        500,
+        "The lease ran out",
+        "The attempt's worker fell silent: it was killed, frozen, or cut off from the database. Another one follows.",
+    ),
     Kind("worker_lost", 500, "The worker was lost", "Several attempts in a row ended without progress."),
     Kind("not_a_bundle", 422, "Not a bundle", "The folder lacks model.tflite or items.json; unpack a bundle.zip."),
     Kind("ranks_unreadable", 422, "Ranks unreadable", "Give `ranks.npz` as the service or a run wrote it."),

@@ -134,11 +134,12 @@ def attempt_lost(
     claimed, at once or after `pause_seconds`. One that was asked to cancel becomes `cancelled` instead: nobody may
     claim it. Tell by `is_terminal`. The claim is stale afterwards. `error` is `{code, message, ...}`.
     """
-    cancelled = finish(session, _asked_to_cancel(claim), "cancelled", lost=True)
+    cancelled = finish(session, _asked_to_cancel(claim), "cancelled", lost=True, cause=error)
     if cancelled is not None:
         return cancelled
     spent = and_(held(claim), _jobs.c.attempts_without_progress >= max_attempts_without_progress)
-    failed = finish(session, spent, "failed", error=worker_lost(max_attempts_without_progress, error), lost=True)
+    last = worker_lost(max_attempts_without_progress, error)
+    failed = finish(session, spent, "failed", error=last, lost=True, cause=error)
     if failed is not None:
         return failed
     moment = now(session)

@@ -118,11 +118,13 @@ def finish(
     error: Mapping[str, Any] | None = None,
     result: Mapping[str, Any] | None = None,
     lost: bool = False,
+    cause: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Job | None:
     """Move the row that meets `where` to the terminal status `to`, with all that belongs to it; None when no row does.
 
-    `lost` says that the attempt did not end by itself, its worker fell silent.
+    `lost` says that the attempt did not end by itself; `cause` is then what is known of its end, which need not be why
+    the job ends. Nothing is known of one whose worker fell silent.
     """
     moment = now(session)
     before = phase_times.lock(session, where)
@@ -143,7 +145,10 @@ def finish(
     if job is None:
         return None
     phase_times.leave(session, before, moment)
-    end_attempt(session, job, moment, "lost" if lost else _ENDS[to], error)
+    if lost:
+        end_attempt(session, job, moment, "lost", cause)
+    else:
+        end_attempt(session, job, moment, _ENDS[to], error)
     _count(session, job, moment)
     if to != "succeeded" and job.type == "validate_dataset":
         _settle_dataset(session, job, moment, error)

@@ -237,7 +237,7 @@ def events(job_id: Id, after: After = 0, url: Url = DEFAULT_URL, as_json: AsJson
 
 
 def follow(client: Client, job_id: str) -> Job:
-    """Show a job's phases, epochs and time left on stderr until it is finished; of epochs long past only the last few."""
+    """Show a job's phases, epochs and time left on stderr until it is finished; of past epochs only the last few."""
     from app.cli.follow import Display
     from app.client import ClientError
 

@@ -294,6 +294,13 @@ class AttemptList(BaseModel):
     data: list[AttemptView]
 
 
+# An attempt that was lost could say why only where its worker lived on.
+_SILENT = {
+    "code": "lease_expired",
+    "message": "its worker fell silent until the lease ran out: killed, frozen, or cut off from the database",
+}
+
+
 def show_line(line: records.LogLine) -> LogLineView:
     """A log line as JSON."""
     return LogLineView(id=line.id, attempt=line.attempt, line=line.line, created_at=line.created_at)
@@ -306,7 +313,7 @@ def show_attempt(attempt: records.Attempt) -> AttemptView:
             "number": attempt.number,
             "outcome": attempt.outcome,
             "worker": attempt.worker,
-            "error": recorded(attempt.error),
+            "error": recorded(_SILENT if attempt.outcome == "lost" and attempt.error is None else attempt.error),
             "phases": attempt.phases or {},
             "started_at": attempt.started_at,
             "ended_at": attempt.ended_at,

@@ -106,7 +106,7 @@ def test_every_error_of_the_pipeline_has_a_kind() -> None:
 def test_every_error_that_a_worker_or_the_registry_records_has_a_kind(service: Any) -> None:
     recorded_by_the_worker = {"internal_error", "deadline_exceeded", "worker_lost", "out_of_memory", "trainer_died"}
     missing_inputs = {BlobMissing.code, BlobCorrupt.code, NotFound.code}
-    assert recorded_by_the_worker | missing_inputs <= KINDS.keys()
+    assert recorded_by_the_worker | missing_inputs | {"lease_expired"} <= KINDS.keys()
     uploaded = service.upload().json()
     service.client.post(f"/v1/jobs/{uploaded['validation_job_id']}:cancel")
     error = service.client.get(f"/v1/datasets/{uploaded['id']}").json()["error"]

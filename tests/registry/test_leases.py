@@ -242,7 +242,7 @@ class TestAttemptLost:
         assert after.error["code"] == "worker_lost"
         assert "killed by signal 9" in after.error["message"]
         attempts = world.read(jobs.list_attempts, job.id)
-        assert [attempt.outcome for attempt in attempts] == ["lost"] * 3
+        assert [(attempt.outcome, attempt.error) for attempt in attempts] == [("lost", ERROR)] * 3
         assert attempts[0].error == ERROR
         assert world.get(neighbour.id) == neighbour
 

@@ -86,6 +86,22 @@ def test_a_lost_attempt_and_a_silent_one(world, running):
     assert sums(world, "attempts_ended") == {(("outcome", "lost"), ("type", "train")): 2.0}
 
 
+def test_the_last_attempt_counts_as_what_it_was(world, running):
+    killed = {"code": "out_of_memory", "message": ""}
+    world.write(jobs.attempt_lost, running, killed, max_attempts_without_progress=1)
+    silent = world.claim(world.job().id)
+    world.clock.advance(100)
+    world.write(leases.reap, limit=1, republish_seconds=30, max_attempts_without_progress=1)
+    asked = world.claim(world.job().id)
+    world.write(jobs.request_cancel, asked.job_id)
+    world.write(jobs.attempt_lost, asked, killed)
+    assert [world.get(claim.job_id).status for claim in (running, silent, asked)] == ["failed", "failed", "cancelled"]
+    assert sums(world, "attempts_lost") == {
+        (("reason", "lease_expired"), ("type", "train")): 1.0,
+        (("reason", "out_of_memory"), ("type", "train")): 2.0,
+    }
+
+
 def test_jobs_are_counted_when_they_end(world):
     first, second = world.job(), world.job(type="examples")
     world.clock.advance(20)

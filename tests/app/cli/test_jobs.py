@@ -157,6 +157,17 @@ def test_attempts(run: Any, failed: str) -> None:
     assert len(json.loads(run("attempts", failed, "--json").stdout)) == 2
 
 
+def test_an_attempt_whose_worker_fell_silent_says_so(service: Any, run: Any) -> None:
+    job_id = service.job().json()["id"]
+    service.claim(job_id)
+    with service.database.write() as session:
+        session.execute(update(tables.jobs).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
+    service.claim(job_id)
+    first, why, *_ = run("attempts", job_id).stdout.splitlines()
+    assert first.split()[:2] == ["1", "lost"]
+    assert "lease_expired: its worker fell silent" in why
+
+
 @pytest.mark.parametrize("code", ["diverged", "dataset_too_small"])
 def test_watching_a_job_that_fails_ends_with_1_whatever_its_error(service: Any, run: Any, code: str) -> None:
     job_id = service.job().json()["id"]
