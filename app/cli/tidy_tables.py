@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.cli.output import console, human_bytes
+from reco_core.durations import duration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,7 +37,7 @@ def _when_space_gets_free(grace: float) -> str:
     if grace == 0:
         return f"Space gets free at once, since {GRACE} is 0."
     return (
-        f"A released file takes up space until nothing has used it for {grace:,g} s\n"
+        f"A released file takes up space until nothing has used it for {duration(grace)}\n"
         f"({GRACE}); the next round after that frees it."
     )
 
@@ -52,7 +53,7 @@ def _table(done: Round, settings: Settings) -> Table:
     for due in done.rules:
         name = f"POCKETREC_{due.setting.upper()}" if due.setting else "checkpoints of jobs that succeeded"
         table.add_row(name, _kept(due.kind, due.limit), f"{due.objects:,}", f"{due.rows:,}", human_bytes(due.bytes))
-    kept = f"{settings.blob_grace_seconds:g} s"
+    kept = duration(settings.blob_grace_seconds)
     table.add_row(GRACE, kept, f"{done.swept.blobs:,}", "", human_bytes(done.swept.bytes))
     if done.later is not None:
         table.add_row(

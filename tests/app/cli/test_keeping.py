@@ -76,7 +76,7 @@ def test_a_table_that_fits_80_columns_and_breaks_no_name(
             assert f"POCKETREC_{name.upper()}" in words
     assert max(map(len, shown.splitlines())) <= 80
     assert "" not in [line.strip() for line in shown.splitlines()]
-    assert "until nothing has used it for 3,600 s" in shown
+    assert "until nothing has used it for 1 h" in shown
 
 
 def test_what_is_released_is_counted_in_files(
