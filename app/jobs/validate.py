@@ -115,10 +115,26 @@ def expect(
         found = require_resources(config, work, limits, factor)
     except ResourceEstimateExceeded as error:
         extra = {"estimate": error.estimate, "limits": asdict(limits)}
-        raise Problem(error.code, error.message, errors=_faults(error), extra=extra) from None
+        message = error.message + _set_by(services.settings, limits, error.estimate)
+        raise Problem(error.code, message, errors=_faults(error), extra=extra) from None
     except (ConfigInvalid, DatasetTooSmall, SizeBudgetImpossible) as error:
         raise Problem(from_pocketrec(error).code, error.message, errors=_faults(error)) from None
     return Expectation(found, limits, tuple(warnings(config, found, limits)))
+
+
+def _set_by(settings: Settings, limits: Limits, found: Mapping[str, Any]) -> str:
+    """The settings whose limits an estimate breaks, as a sentence for whoever runs the service; nothing where none."""
+    names = []
+    if limits.vocabulary is not None and found["vocabulary"] > limits.vocabulary:
+        names.append("POCKETREC_MAX_VOCABULARY")
+    if limits.memory_bytes is not None and found["memory_bytes"] > limits.memory_bytes:
+        if settings.max_job_memory_bytes is None and settings.memory_bytes is not None:
+            names.append("POCKETREC_MEMORY_BYTES")
+        else:  # also where neither is set, and the machine's memory is the limit
+            names.append("POCKETREC_MAX_JOB_MEMORY_BYTES")
+    if limits.seconds is not None and found["seconds"]["total"]["expected"] >= limits.seconds:
+        names.append("POCKETREC_DEADLINE_SECONDS")
+    return f". Whoever runs the service sets the limit: {', '.join(names)}" if names else ""
 
 
 def point(found: FieldError | Remark) -> str:

@@ -166,6 +166,7 @@ def test_too_much_memory_is_refused_with_the_estimate_and_the_way_out(make_servi
         assert problem["estimate"]["memory_bytes"] > problem["limits"]["memory_bytes"] == 1_100_000_000
         (error,) = problem["errors"]
         assert error["pointer"] == "/config/examples/max_history_length"
+        assert problem["detail"].endswith("Whoever runs the service sets the limit: POCKETREC_MAX_JOB_MEMORY_BYTES")
     assert no_jobs(service)
     value = int(error["detail"].rpartition(" to ")[2].split()[0])
     config["examples"] = {"max_history_length": value}
@@ -189,6 +190,14 @@ def test_more_time_than_an_attempt_may_take_is_refused(make_service: Any) -> Non
     answer = service.client.post("/v1/jobs:validate", json=ask)
     assert answer.json()["code"] == "resource_estimate_exceeded"
     assert "/config/training/max_epochs" in [error["pointer"] for error in answer.json()["errors"]]
+    assert answer.json()["detail"].endswith("sets the limit: POCKETREC_DEADLINE_SECONDS")
+
+
+def test_where_no_config_helps_the_user_and_whoever_runs_the_service_are_told_what_does(make_service: Any) -> None:
+    service = make_service(memory_bytes=1_000_000)
+    answer = service.client.post("/v1/jobs", json={"dataset_id": service.validated(report=REPORT).id})
+    advice = "no config mends that; use a log with fewer items and rows"
+    assert f"{advice}. Whoever runs the service sets the limit: POCKETREC_MEMORY_BYTES" in answer.json()["detail"]
 
 
 def test_a_dataset_from_before_there_were_statistics_is_guessed_at(service: Any) -> None:
