@@ -252,8 +252,8 @@ def invalid(dataset: Dataset) -> CommandFailed:
     return from_problem(dataset.error, f"dataset {dataset.id} is invalid")
 
 
-def print_report(found: dict[str, Any]) -> None:
-    """A load report in lines."""
+def print_report(found: dict[str, Any], *, with_examples: bool = True) -> None:
+    """A load report in lines; `with_examples` of bad rows."""
     if "mapping" in found:
         columns = ", ".join(f"{role}={column}" for role, column in found["mapping"].items() if column)
         origin = "detected" if found.get("mapping_detected") else "as given"
@@ -268,7 +268,7 @@ def print_report(found: dict[str, Any]) -> None:
         console().print(f"  note: {warning['count']:,} {warning['detail']}")
     if "users" in found:
         console().print(f"  users {found['users']:,}, items {found['items']:,}")
-    for example in found.get("examples") or ():
+    for example in (found.get("examples") or ()) if with_examples else ():
         place = f"{example.get('file') or ''} line {example.get('line')}".strip()
         console().print(f"    {place}: {example.get('detail') or example.get('code')}")
 
@@ -290,12 +290,19 @@ def print_preview(found: dict[str, Any]) -> None:
 
 def _conclude(dataset: Dataset, as_json: bool) -> None:
     """Show what became of a new dataset. Raises CommandFailed where it is invalid."""
-    if as_json and dataset.status != "invalid":
+    if dataset.status != "invalid":
+        _show(dataset, as_json)
+        return
+    if not as_json:
+        _print(dataset, with_examples=False)  # the error names them
+    raise invalid(dataset)
+
+
+def _show(dataset: Dataset, as_json: bool) -> None:
+    if as_json:
         print_json(dataset.model_dump(mode="json"))
     else:
         _print(dataset)
-    if dataset.status == "invalid":
-        raise invalid(dataset)
 
 
 def _show_changed(dataset: Dataset, as_json: bool) -> None:
@@ -312,9 +319,9 @@ def _print_line(dataset: Dataset) -> None:
     console().print(f"{dataset.id}  {dataset.status:<10}  {size:>9}  {dataset.name or ''}")
 
 
-def _print(dataset: Dataset) -> None:
+def _print(dataset: Dataset, *, with_examples: bool = True) -> None:
     _print_line(dataset)
     if dataset.report:
-        print_report(dataset.report)
+        print_report(dataset.report, with_examples=with_examples)
     if dataset.status == "ready":
         console().print(f"Next: pocketrec job submit --dataset {dataset.id} --preset bow --model NAME --watch")

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,11 +77,12 @@ DAMAGE_CODES = frozenset({"artifact_corrupt", "backup_damaged", "blob_missing"})
 class CommandFailed(Exception):
     """Ends a command with a status, a stable code and lines that name cause and remedy."""
 
-    def __init__(self, status: Status, code: str, lines: Sequence[str], errors: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(self, status: Status, code: str, lines: Iterable[str], errors: Sequence[dict[str, Any]] = ()) -> None:
+        lines = list(lines)
         super().__init__(lines[0] if lines else code)
         self.status = status
         self.code = code
-        self.lines = list(lines)
+        self.lines = lines
         self.errors = list(errors)
 
 
@@ -96,7 +97,12 @@ def from_problem(problem: dict[str, Any] | None, fallback: str, status: Status |
     error = ApiError.from_body(0, problem or {"code": "pipeline_failed", "detail": fallback})
     if status is None:
         status = Status.BAD_INPUT if error.code in INPUT_CODES else Status.FAILED
-    return CommandFailed(status, error.code, error.lines(), [dict(fault) for fault in error.errors])
+    return CommandFailed(status, error.code, map(_in_options, error.lines()), [dict(fault) for fault in error.errors])
+
+
+def _in_options(line: str) -> str:
+    """`line` with what the dataset's spec calls `on_bad_rows` named as the option that sets it."""
+    return line.replace("on_bad_rows=skip", "--on-bad-rows skip")
 
 
 def from_registry(error: RegistryError) -> CommandFailed:

@@ -196,7 +196,9 @@ def _refuse(report: LoadReport, raw: RawLog, others: Mapping[str, Faults], spec:
         more = rejected - 1
         message = f"{faults[0].file} line {faults[0].line}: {faults[0].detail}"
         message += f" (and {more:,} more row{'s' if more > 1 else ''})" if more else ""
-        if spec.on_bad_rows == "reject":
+        if not report.rows_accepted:  # nothing would be left without them
+            message += "; no row could be read: mend the file, or say which of its columns is what"
+        elif spec.on_bad_rows == "reject":
             message += "; mend the file, or leave such rows out with on_bad_rows=skip"
         raise DatasetInvalid(message, [_error(fault) for fault in faults[:20]], report)
     if report.users < 2 or report.items < 2:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import datasets as commands
-from app.client import Client
+from app.client import Client, Dataset
 from app.datasets.examples import PREVIEW_EXAMPLE
 from registry import datasets, jobs
 
@@ -51,6 +51,30 @@ def test_create_by_name_with_labels_and_mapping(run: Any) -> None:
     )
     assert (made["status"], made["labels"]) == ("validating", {"a": "b=c"})
     assert made["source"] == {"builtin": "movielens-100k"}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_invalid_one_is_described_once(
+    run: Any, service: Any, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    fault = "ratings.csv line 3: user missing"
+    message = f"{fault}; mend the file, or leave such rows out with on_bad_rows=skip"
+    report = {
+        "rows": {"in": 9, "accepted": 8, "rejected": {"user_missing": 1}},
+        "examples": [{"file": "ratings.csv", "line": 3, "code": "user_missing", "detail": "user missing"}],
+    }
+    error = {"code": "dataset_invalid", "detail": message, "errors": [{"code": "user_missing", "detail": fault}]}
+    dataset = Dataset(id="ds_1", status="invalid", report=report, error=error)
+    monkeypatch.setattr(Client, "wait_for_dataset", lambda *_: dataset)
+    said = run("create", "--builtin", "movielens-100k", *options, status=2)
+    assert "skip" in said
+    assert "on_bad_rows=" not in said
+    assert "--on-bad-rows skip" in said
+    if options:
+        assert "rows in" not in said
+    else:
+        assert "rows in 9, accepted 8" in said
+        assert said.count("line 3") == 1
 
 
 def test_wrong_usage_and_refusals(run: Any) -> None:

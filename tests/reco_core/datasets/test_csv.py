@@ -115,6 +115,12 @@ def test_file_order_when_timestamp_is_null(write):
     assert any("order of the file" in note for note in interactions.report.notes)
 
 
+def test_leaving_bad_rows_out_is_not_proposed_where_all_are_bad(write):
+    error = rejected(write("ratings.csv", "user,item,timestamp\nu,,5\n,i,5\n"))
+    assert "on_bad_rows" not in error.message
+    assert error.message.endswith("no row could be read: mend the file, or say which of its columns is what")
+
+
 def test_message_names_line_reason_and_expectation(write):
     rows = "".join(f"u{n},i{n},{n}\n" for n in range(810))
     path = write("ratings.csv", f"user,item,timestamp\n{rows}u,i,\nu,,5\n,i,5\nu,i,soon\n")
