@@ -36,6 +36,7 @@ from app.security import LoopbackHostOnly, check_binding
 from app.settings import ApiSettings
 from app.system import metrics as system_metrics
 from app.system import routes as system_routes
+from app.system import status as system_status
 from app.watching import Watcher
 from registry import logs
 from registry.blobs import BlobStore
@@ -109,7 +110,7 @@ def create_app(
     idempotency.install(app)
     jobs_by_topic = (job_routes, job_validation, job_actions, job_logs, original_routes)
     models_by_topic = (model_compare, model_routes, model_yank, model_signing)  # `{name}:compare` comes before `{name}`
-    system_by_topic = (system_routes, system_metrics)
+    system_by_topic = (system_routes, system_status, system_metrics)
     datasets_by_topic = (dataset_routes, dataset_changes, builtin_dataset_routes)
     topics = (*datasets_by_topic, *jobs_by_topic, *models_by_topic, *system_by_topic)
     routers = [routes.router for routes in topics]

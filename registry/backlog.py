@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import case, func, literal, select, text
 from sqlalchemy.orm import Session
@@ -25,6 +26,48 @@ class LiveJobs:
     waiting: bool
     count: int
     oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class HeldJob:
+    """A job that a worker holds."""
+
+    id: str
+    project_id: str
+    type: str
+    phase: str | None
+    attempt: int
+
+
+@dataclass(frozen=True)
+class BusyWorker:
+    """A worker that holds jobs under leases that run. `seen_at`: when it last wrote something to one of them."""
+
+    name: str
+    seen_at: datetime
+    jobs: tuple[HeldJob, ...]
+
+
+def moment(session: Session) -> datetime:
+    """The time by which the ages here are told."""
+    return now(session)
+
+
+def busy_workers(session: Session) -> list[BusyWorker]:
+    """All workers that hold jobs, by name."""
+    columns = _jobs.c
+    held = (text("status IN ('queued', 'running')"), columns.worker.is_not(None), columns.lease_until > now(session))
+    found: dict[str, list[Any]] = {}
+    for row in session.execute(select(_jobs).where(*held).order_by(columns.worker, columns.id)):
+        found.setdefault(row.worker, []).append(row)
+    return [
+        BusyWorker(
+            name,
+            max(row.updated_at for row in rows),
+            tuple(HeldJob(row.id, row.project_id, row.type, row.phase, row.attempt) for row in rows),
+        )
+        for name, rows in found.items()
+    ]
 
 
 def live(session: Session) -> list[LiveJobs]:

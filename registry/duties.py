@@ -28,6 +28,9 @@ BACKUP = "backup"
 BACKUP_SECONDS = 120.0
 """For how long a backup takes its duty at a time."""
 
+LOOK_THROUGH = "look:"
+"""With the name of a queue after it: what each worker does for the queues that it takes jobs from. Nobody owns it."""
+
 _duties = tables.duties
 # Of the time that a duty is taken for: a clock that is set back by less than that costs its owner nothing.
 _SLACK = 2
@@ -58,6 +61,29 @@ def leave(session: Session, name: str, owner: str, *, done: bool) -> None:
     """Give the duty up, if `owner` still has it; `done` says that it was done now."""
     values: dict[str, Any] = {"owner": None, "until": None} | ({"done_at": now(session)} if done else {})
     session.execute(update(_duties).where(_duties.c.name == name, _duties.c.owner == owner).values(**values))
+
+
+def look_through(queue: str) -> str:
+    """The name of the duty to look through a queue."""
+    return f"{LOOK_THROUGH}{queue}"
+
+
+def note_done(session: Session, name: str) -> None:
+    """A duty that anybody may do at any time, which nobody therefore takes, was done now.
+
+    Waits for nobody: where another process is about to say the same, that is enough.
+    """
+    row, moment = select(_duties.c.name).where(_duties.c.name == name), now(session)
+    if session.execute(row.with_for_update(skip_locked=True)).one_or_none() is None:
+        insert_if_absent(session, _duties, name=name, done_at=moment)
+    else:
+        session.execute(update(_duties).where(_duties.c.name == name).values(done_at=moment))
+
+
+def done_at(session: Session, name: str) -> datetime | None:
+    """When the duty was last done; None: never, as far as anybody knows."""
+    found: datetime | None = session.execute(select(_duties.c.done_at).where(_duties.c.name == name)).scalar()
+    return found
 
 
 def owner_of(session: Session, name: str, *, seconds: float) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from registry import counters, phase_times, tables
+from registry import counters, duties, phase_times, tables
 from registry.attempts import worker_lost
 from registry.database import now
 from registry.job_rows import announce, claimable, end_attempt, fenced, finish, lease_expired, write
@@ -160,7 +160,8 @@ def reap(
     """One pass: end what nobody will work on again, and say which jobs to publish (see `due`).
 
     Among jobs whose lease has run out, those asked to cancel become `cancelled`, and those that
-    `max_attempts_without_progress` attempts in a row left without progress fail as `worker_lost`.
+    `max_attempts_without_progress` attempts in a row left without progress fail as `worker_lost`. That the queues were
+    looked through is noted, as a sign that a worker lives.
     """
     moment = now(session)
     silent = lease_expired(moment)
@@ -176,6 +177,9 @@ def reap(
         queues=queues,
         max_attempts_without_progress=max_attempts_without_progress,
     )
+    # A sign of life, for who asks whether anybody takes jobs from a queue.
+    for queue in queues:
+        duties.note_done(session, duties.look_through(queue))
     return Reaped(publish, cancelled, failed)
 
 

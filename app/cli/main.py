@@ -12,6 +12,7 @@ from app.cli.export import export
 from app.cli.keeping import backup, restore, tidy
 from app.cli.recommend import recommend
 from app.cli.serve import serve, worker
+from app.cli.status import status
 from app.cli.train import train
 
 HELP = """Turn an interaction log into a recommender that runs on the phone.
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(serve)
 app.command()(worker)
+app.command()(status)
 app.command()(tidy)
 app.command()(backup)
 app.command()(restore)

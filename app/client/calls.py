@@ -8,8 +8,8 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from app.client.errors import Unreachable
-from app.client.models import Answer, Page
+from app.client.errors import ApiError, Unreachable
+from app.client.models import Answer, Page, Readiness, ServiceStatus
 from app.client.transport import Transport
 
 Shape = TypeVar("Shape", bound=Answer)
@@ -33,6 +33,19 @@ class Calls:
     def ready(self) -> bool:
         """Whether the service answers and can do its work."""
         return self.transport.request("GET", "/readyz").status_code == 200
+
+    def readiness(self) -> Readiness:
+        """Whether the service can do its work, with what each of its parts says, be it ready or not."""
+        try:
+            return Readiness.model_validate(self.transport.request("GET", "/readyz").json())
+        except ApiError as error:
+            if error.code != "not_ready":
+                raise
+            return Readiness(status="not_ready", checks=error.document.get("checks", ()))
+
+    def status(self) -> ServiceStatus:
+        """The queues and the workers that are at work."""
+        return self._one("/v1/status", ServiceStatus)
 
     def _one(self, path: str, model: type[Shape]) -> Shape:
         return model.model_validate(self.transport.request("GET", path).json())

@@ -13,7 +13,8 @@ class ClientError(Exception):
 class ApiError(ClientError):
     """The service answered with a problem document (RFC 9457).
 
-    `code` is stable; `detail` says cause and remedy; `errors` are `{pointer, code, detail}` for each fault.
+    `code` is stable; `detail` says cause and remedy; `errors` are `{pointer, code, detail}` for each fault;
+    `document` is all of it, for what only one kind of problem has.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class ApiError(ClientError):
         detail: str,
         errors: Sequence[Mapping[str, Any]] = (),
         trace_id: str | None = None,
+        document: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail or title)
         self.status = status
@@ -32,6 +34,7 @@ class ApiError(ClientError):
         self.detail = detail
         self.errors = tuple(errors)
         self.trace_id = trace_id
+        self.document = dict(document or {})
 
     @classmethod
     def from_body(cls, status: int, body: Any) -> ApiError:
@@ -45,6 +48,7 @@ class ApiError(ClientError):
             str(body.get("detail", body.get("message", ""))),
             [error for error in body.get("errors") or () if isinstance(error, Mapping)],
             body.get("trace_id"),
+            body,
         )
 
     def lines(self) -> list[str]:

@@ -207,6 +207,64 @@ class ModelVersion(Answer):
     removed: Removed | None = None  # its files: `artifacts` is empty then
 
 
+class Check(Answer):
+    """What one part of the service says. One that isn't `required` is a warning where it isn't `ok`."""
+
+    name: str
+    ok: bool
+    required: bool = True
+    detail: str = ""
+    remedy: str | None = None
+
+
+class Readiness(Answer):
+    """Whether the service can do its work."""
+
+    status: str
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that the service needs is sound."""
+        return self.status == "ready"
+
+
+class QueueStatus(Answer):
+    """A queue now; `looked_at` is when a worker last looked through it."""
+
+    name: str
+    waiting: int
+    running: int
+    oldest_seconds: float | None = None
+    looked_at: datetime | None = None
+
+
+class HeldJob(Answer):
+    """A job that a worker is at."""
+
+    id: str
+    type: str
+    phase: str | None = None
+    attempt: int = 0
+
+
+class WorkerStatus(Answer):
+    """A worker that holds jobs, `host:pid`."""
+
+    name: str
+    seen_at: datetime
+    busy: int = 0
+    jobs: tuple[HeldJob, ...] = ()
+
+
+class ServiceStatus(Answer):
+    """Queues and workers at the time `now` by the service's clock."""
+
+    now: datetime
+    queues: tuple[QueueStatus, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
+
+
 class Page(Answer):
     """One page of a list; `next_cursor` leads to the next."""
 

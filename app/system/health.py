@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app.dependencies import Services
 from reco_core.durations import duration
-from registry import backlog
+from registry import backlog, duties, queues
 from registry.backlog import LiveJobs
 
 CHECK_SECONDS = 5.0
 UNTAKEN_SECONDS = 90.0
 """A job that waits so long while its queue runs none: the reapers of live workers would have seen it by then."""
+LATE_SECONDS = 15.0
+"""By how much a worker on a slow machine may be late with a look."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,10 @@ def _workers(services: Services) -> str:
     try:
         with services.database.read() as session:
             live = backlog.live(session)
+            patience = max(UNTAKEN_SECONDS, 2 * services.settings.reaper_seconds + LATE_SECONDS)
+            silent = [
+                f"queue {queue}" for queue in queues.ALL if not _is_looked_through(session, queue, live, patience)
+            ]
     except SQLAlchemyError as error:
         raise Fault("can't be told without the database", "See the check of the database first.") from error
     untaken = [problem for queue in sorted({jobs.queue for jobs in live}) if (problem := _untaken(queue, live))]
@@ -169,6 +176,12 @@ def _workers(services: Services) -> str:
             "; ".join(untaken),
             "Start a worker that takes these queues (`pocketrec serve`, or `python -m worker` with POCKETREC_QUEUES). "
             "If one runs, its log says why it takes none.",
+        )
+    if silent:
+        raise Fault(
+            f"no worker has looked through {' or '.join(silent)} for {duration(patience)} or more",
+            "Start a worker (`pocketrec serve`, or `python -m worker`); jobs wait until one runs. One that has just "
+            "begun is seen within seconds.",
         )
     waiting = sum(jobs.count for jobs in live if jobs.waiting)
     running = sum(jobs.count for jobs in live) - waiting
@@ -183,6 +196,14 @@ def _untaken(queue: str, live: list[LiveJobs]) -> str | None:
         return None
     count = sum(jobs.count for jobs in waiting)
     return f"queue {queue}: {count} wait, the first for {duration(oldest)}, and no worker has taken any"
+
+
+def _is_looked_through(session: Session, queue: str, live: list[LiveJobs], patience: float) -> bool:
+    """Whether a worker that takes jobs from the queue has shown life lately: by a look, or a job that it holds."""
+    if any(jobs.queue == queue and not jobs.waiting for jobs in live):
+        return True
+    looked_at = duties.done_at(session, duties.look_through(queue))
+    return looked_at is not None and (backlog.moment(session) - looked_at).total_seconds() <= patience
 
 
 def _free_bytes(folder: Path) -> int:

@@ -78,3 +78,12 @@ class TestAClockThatIsSetBack:
         world.write(duties.leave, NAME, "one", done=True)
         world.clock.advance(-30)
         assert not take("two", 3600)
+
+
+def test_what_anybody_may_do_is_noted_without_an_owner(world):
+    name = duties.look_through("train")
+    assert world.read(duties.done_at, name) is None
+    for _ in range(2):
+        world.clock.advance(60)
+        world.write(duties.note_done, name)
+        assert world.read(duties.done_at, name) == world.clock()

@@ -3,16 +3,18 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app.dependencies import Services
 from app.main import create_app
 from app.settings import ApiSettings
 from app.system import health
+from registry import leases, queues, tables
 from registry.database import Database
 from registry.settings import Settings
 
@@ -40,7 +42,14 @@ def test_health_asks_nobody(service: Any) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok"}
 
 
+def look_through(service: Any, *names: str) -> None:
+    """As a worker that takes jobs from these queues does every half minute."""
+    with service.database.write() as session:
+        leases.reap(session, limit=1, republish_seconds=30, queues=names or queues.ALL)
+
+
 def test_ready(service: Any) -> None:
+    look_through(service)
     body = service.client.get("/readyz").json()
     assert body["status"] == "ready"
     checks = {check["name"]: check for check in body["checks"]}
@@ -94,6 +103,7 @@ def test_jobs_that_nobody_takes(service: Any, monkeypatch: pytest.MonkeyPatch) -
     def workers() -> health.Check:
         return next(check for check in health.run_checks(wired) if check.name == "workers")
 
+    look_through(service)
     assert workers().detail == "0 jobs run, 1 wait"
     monkeypatch.setattr(health, "UNTAKEN_SECONDS", 0.0)
     found = workers()
@@ -103,6 +113,47 @@ def test_jobs_that_nobody_takes(service: Any, monkeypatch: pytest.MonkeyPatch) -
     service.job(preset="bow")
     service.claim(job_id)
     assert workers().detail == "1 jobs run, 1 wait"  # they are busy
+
+
+def test_queues_that_no_worker_looks_through(service: Any) -> None:
+    wired: Services = service.app.state.services
+
+    def workers() -> health.Check:
+        return next(check for check in health.run_checks(wired) if check.name == "workers")
+
+    found = workers()
+    assert (found.ok, found.required) == (False, False)
+    assert found.detail == "no worker has looked through queue train or queue validate for 1 min 30 s or more"
+    assert "Start a worker" in str(found.remedy)
+    look_through(service, "train")
+    assert workers().detail == "no worker has looked through queue validate for 1 min 30 s or more"
+    look_through(service)
+    assert workers().detail == "0 jobs run, 0 wait"
+    with service.database.write() as session:
+        session.execute(update(tables.duties).values(done_at=datetime.now(UTC) - timedelta(seconds=91)))
+    assert not workers().ok
+    service.claim(service.job(preset="bow").json()["id"])
+    assert workers().detail.startswith("no worker has looked through queue validate")  # one holds a job of the other
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_status(service: Any) -> None:
+    first = service.job(preset="bow").json()["id"]
+    service.job(preset="bow")
+    assert service.client.get("/v1/status").json()["workers"] == []
+    service.claim(first)
+    look_through(service, "train")
+    found = service.client.get("/v1/status").json()
+    train, validate = found["queues"]
+    assert (train["name"], train["waiting"], train["running"]) == ("train", 1, 1)
+    assert (0 <= train["oldest_seconds"] < 60, validate["oldest_seconds"]) == (True, None)
+    assert (train["looked_at"] <= found["now"], validate["looked_at"]) == (True, None)
+    [worker] = found["workers"]
+    assert (worker["busy"], worker["seen_at"] <= found["now"]) == (1, True)
+    assert worker["jobs"] == [{"id": first, "type": "train", "phase": None, "attempt": 1}]
+    with service.database.write() as session:
+        session.execute(update(tables.jobs).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
+    assert service.client.get("/v1/status").json()["workers"] == []
 
 
 def test_a_blob_store_that_cannot_be_written(service: Any) -> None:
