@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -47,6 +47,7 @@ def _print(ready: Readiness, found: ServiceStatus | None) -> None:
     console().print(
         "the service is ready" if ready.ready else "the service is not ready", style="green" if ready.ready else "red"
     )
+    console().print()
     checks = _table("check", "", "says")
     for check in ready.checks:
         word, style = _verdict(check)
@@ -59,18 +60,20 @@ def _print(ready: Readiness, found: ServiceStatus | None) -> None:
 
 
 def _print_work(found: ServiceStatus) -> None:
+    console().print()
     queues = _table("queue", "waiting", "running", "the oldest waits", "a worker looked", right=(1, 2, 3, 4))
     for queue in found.queues:
         oldest = "" if queue.oldest_seconds is None else human_seconds(queue.oldest_seconds)
         looked = "never" if queue.looked_at is None else _ago(queue.looked_at, found.now)
         queues.add_row(queue.name, str(queue.waiting), str(queue.running), oldest, looked)
     console().print(queues, soft_wrap=False)
+    console().print()
     if not found.workers:
         console().print("no worker holds a job")
         return
-    workers = _table("worker", "busy", "seen", "works on", right=(1, 2))
+    workers = _table("worker", "busy", "seen", "works on", right=(1, 2), whole=3)
     for worker in found.workers:
-        jobs = "\n".join(f"{job.id} {job.phase or job.type}" for job in worker.jobs)
+        jobs = "\n".join(f"{job.id}\n  {job.phase or job.type}, attempt {job.attempt}" for job in worker.jobs)
         workers.add_row(printable(worker.name), str(worker.busy), _ago(worker.seen_at, found.now), jobs)
     console().print(workers, soft_wrap=False)
 
@@ -85,11 +88,13 @@ def _ago(then: datetime, now: datetime) -> str:
     return f"{human_seconds(max(0.0, (now - then).total_seconds()))} ago"
 
 
-def _table(*headings: str, right: tuple[int, ...] = ()) -> Table:
+def _table(*headings: str, right: tuple[int, ...] = (), whole: int | None = None) -> Table:
+    """An empty table whose columns may be broken, so that it fits any width, but for the one at `whole`."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if number in right else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=number == whole)
     return table

@@ -46,7 +46,7 @@ def test_queues_workers_and_checks_in_80_columns(service: Any, run: Any) -> None
     assert warned.startswith("workers")
     text = " ".join(done.stdout.split())
     assert "Start a worker" in text
-    assert f"{first} train" in text
+    assert f"{first} train, attempt 1" in text
     found = json.loads(run("--json").stdout)
     assert (found["status"], found["workers"][0]["jobs"][0]["id"]) == ("ready", first)
 
