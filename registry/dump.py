@@ -98,7 +98,7 @@ def _read_table(connection: Connection, table: Table, path: Path, expected: int)
     lines = _lines(path)
     columns = [table.columns[name] for name in next(lines)]
     times = {column.name for column in columns if isinstance(column.type, tables.UtcDateTime)}
-    later = [column for column in columns if column in _self_references(table)]
+    later = [column for column in _self_references(table) if column in columns]
     rows = 0
     if table.name == "projects":
         connection.execute(table.delete())

@@ -14,12 +14,12 @@ def commit_file(part: Path, final: Path, size: int) -> None:
     """
     if not final.parent.is_dir():
         final.parent.mkdir(parents=True, exist_ok=True)
-        fsync_folder(final.parent.parent)
-        fsync_folder(final.parent.parent.parent)
+        fsync(final.parent.parent)
+        fsync(final.parent.parent.parent)
     part.chmod(0o444)
     while not _name(part, final, size):
         pass
-    fsync_folder(final.parent)
+    fsync(final.parent)
 
 
 def _name(part: Path, final: Path, size: int) -> bool:
@@ -40,17 +40,8 @@ def _name(part: Path, final: Path, size: int) -> bool:
     return True
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    _fsync(folder)
-
-
-def fsync_file(path: Path) -> None:
-    """Make the content of a file durable, whoever has written it."""
-    _fsync(path)
-
-
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Make the content of a file durable, whoever has written it, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -63,4 +54,4 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(mode=mode, exist_ok=True)
-        fsync_folder(folder.parent)
+        fsync(folder.parent)

@@ -12,16 +12,11 @@ from annotated_types import Ge, Gt, Le
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from registry.setting_names import PREFIX, variable
 from registry.settings import Settings
 from registry.urls import without_password
 
-PREFIX = "POCKETREC_"
 LONGEST_SHOWN = 200
-
-
-def variable(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()
 
 
 def lines(error: ValidationError) -> list[str]:

@@ -16,7 +16,7 @@ import obstore
 from obstore.store import ObjectStore
 
 from registry.files import check_sha256
-from registry.local_commit import fsync_folder
+from registry.local_commit import fsync
 from registry.occupied import STALE_SECONDS
 
 _PREFIX = "trash"
@@ -71,7 +71,7 @@ class Trash:
             trashed, final = self._folder / _PREFIX / name, self._folder / _key(sha256)
             if not final.exists():
                 trashed.rename(final)
-                fsync_folder(final.parent)
+                fsync(final.parent)
             else:
                 trashed.unlink()
 

@@ -135,7 +135,7 @@ def prepare(folder: Path, lease: Lease, database: Database, blobs: BlobStore, se
             _fetch(dataset.files, inputs / "dataset", blobs)
         if version is not None:
             _fetch(_needed(job, version), inputs / "base", blobs)
-        if checkpoint is not None and not _fetch_checkpoint(checkpoint, inputs, lease, blobs):
+        if checkpoint is not None and not _fetch_checkpoint(checkpoint, inputs, lease, blobs, settings):
             checkpoint = None
     (folder / "job.json").write_text(json.dumps(order), encoding="utf-8")
     return Inputs(checkpoint is not None, wanted, are_there)
@@ -178,7 +178,7 @@ def _how_to_fetch(settings: Settings) -> dict[str, Any]:
     return {"cache": str(settings.state_dir / "downloads"), "rules": rules}
 
 
-def _fetch_checkpoint(checkpoint: Checkpoint, inputs: Path, lease: Lease, blobs: BlobStore) -> bool:
+def _fetch_checkpoint(checkpoint: Checkpoint, inputs: Path, lease: Lease, blobs: BlobStore, settings: Settings) -> bool:
     """Bring what the job goes on from. One that is damaged or gone for two attempts is forgotten: then False.
 
     Training anew costs time; without it neither this job nor a retry of it would ever get on.
@@ -186,7 +186,8 @@ def _fetch_checkpoint(checkpoint: Checkpoint, inputs: Path, lease: Lease, blobs:
     try:
         blobs.fetch(checkpoint.sha256, inputs / "checkpoint.npz")
     except (BlobMissing, BlobCorrupt) as error:
-        if lease.claim.job.attempts_without_progress < 2:
+        # The last attempt that may be made begins anew too, also where it is the first.
+        if lease.claim.job.attempts_without_progress < min(2, settings.max_attempts_without_progress):
             raise
         reason, lines = error.message, [log_lines.started_over(error.message)]
         log.warning("checkpoint_lost", reason=reason)

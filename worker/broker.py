@@ -27,7 +27,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from registry import broker_address
-from registry.broker_address import Address, BrokerKind, BrokerSettings, without_password
+from registry.broker_address import Address, BrokerKind, BrokerSettings
+from registry.urls import without_password
 from worker import server_guard
 
 log = structlog.get_logger(__name__)

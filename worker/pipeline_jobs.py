@@ -56,8 +56,8 @@ def train(order: Mapping[str, Any], folder: Path, reporter: JsonLinesReporter, s
     try:
         attempt(checkpoint if checkpoint.exists() else None)
     except CheckpointMismatch as error:
-        # Written by another version of this software: an upgrade in mid-job must cost time, not the job.
-        # Nor by who comes next: what this attempt keeps would be thought of as less far, and forgotten each time.
+        # Written by another version of this software: an upgrade in mid-job must cost time, not the job. It has to go,
+        # or it would stay the furthest one, and what this attempt keeps would be forgotten each time.
         reporter.emit("started_over", reason=error.message[:2000])
         attempt(None)
     zip_bundle(outputs / "bundle", outputs / "bundle.zip")

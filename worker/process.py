@@ -130,7 +130,7 @@ class TrainerProcess:
             return self._process.poll() is not None
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def resident_bytes(self) -> int | None:
+    def held_bytes(self) -> int | None:
         """Its memory, see `process_memory.held_bytes`; None where that can't be told, or once it has ended."""
         return process_memory.held_bytes(self._process.pid) if self._process.returncode is None else None
 

@@ -17,9 +17,9 @@ import structlog
 from celery.worker import WorkController, state
 from sqlalchemy.exc import SQLAlchemyError
 
-from registry.broker_address import without_password
 from registry.errors import RegistryError
 from registry.settings import Settings
+from registry.urls import without_password
 from worker import alive, broker, logs, tasks
 from worker.celery_app import make_app
 from worker.housekeeping import Housekeeper
@@ -92,6 +92,7 @@ def _run(settings: Settings, running: broker.RunningBroker, die_with_parent: boo
         without_heartbeat=True,
     )
     worker.start()
+    patience.cancel()
     runtime.stopping.set()
     runtime.wait_until_idle(EXIT_SECONDS)
     alive.forget(settings)

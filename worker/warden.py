@@ -108,9 +108,9 @@ class Warden:
                         self._process.kill()
                     return
                 self._look(time.monotonic())
-                over = time.monotonic() > self._give_up_at and self.stop is not None
-            if over and self.stop is not None:
-                self._end_it(self.stop)
+                why = self.stop if time.monotonic() > self._give_up_at else None
+            if why is not None:
+                self._end_it(why)
                 return
 
     def _is_lost(self) -> bool:
@@ -154,7 +154,7 @@ class Warden:
 
     def _is_over_memory(self, process: TrainerProcess) -> bool:
         limit = self._limits.memory_bytes
-        return limit is not None and (process.resident_bytes() or 0) > limit
+        return limit is not None and (process.held_bytes() or 0) > limit
 
     def _is_over_disk(self, now: float) -> bool:
         limit = self._runtime.settings.attempt_disk_bytes

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -77,12 +77,11 @@ DAMAGE_CODES = frozenset({"artifact_corrupt", "backup_damaged", "blob_missing"})
 class CommandFailed(Exception):
     """Ends a command with a status, a stable code and lines that name cause and remedy."""
 
-    def __init__(self, status: Status, code: str, lines: Iterable[str], errors: Sequence[dict[str, Any]] = ()) -> None:
-        lines = list(lines)
+    def __init__(self, status: Status, code: str, lines: Sequence[str], errors: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(lines[0] if lines else code)
         self.status = status
         self.code = code
-        self.lines = lines
+        self.lines = list(lines)
         self.errors = list(errors)
 
 
@@ -97,7 +96,8 @@ def from_problem(problem: dict[str, Any] | None, fallback: str, status: Status |
     error = ApiError.from_body(0, problem or {"code": "pipeline_failed", "detail": fallback})
     if status is None:
         status = Status.BAD_INPUT if error.code in INPUT_CODES else Status.FAILED
-    return CommandFailed(status, error.code, map(_in_options, error.lines()), [dict(fault) for fault in error.errors])
+    lines = [_in_options(line) for line in error.lines()]
+    return CommandFailed(status, error.code, lines, [dict(fault) for fault in error.errors])
 
 
 def _in_options(line: str) -> str:

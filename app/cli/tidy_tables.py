@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.cli.output import console, human_bytes
 from reco_core.durations import duration
+from registry.setting_names import variable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from registry.housekeeping import Round
     from registry.settings import Settings
 
-GRACE = "POCKETREC_BLOB_GRACE_SECONDS"
+GRACE = variable("blob_grace_seconds")
 
 
 def print_round(done: Round, settings: Settings, *, dry_run: bool) -> None:
@@ -51,7 +52,7 @@ def _table(done: Round, settings: Settings) -> Table:
     for name in ("kept", "objects", "rows", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for due in done.rules:
-        name = f"POCKETREC_{due.setting.upper()}" if due.setting else "checkpoints of jobs that succeeded"
+        name = variable(due.setting) if due.setting else "checkpoints of jobs that succeeded"
         table.add_row(name, _kept(due.kind, due.limit), f"{due.objects:,}", f"{due.rows:,}", human_bytes(due.bytes))
     kept = duration(settings.blob_grace_seconds)
     table.add_row(GRACE, kept, f"{done.swept.blobs:,}", "", human_bytes(done.swept.bytes))

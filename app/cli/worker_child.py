@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.children import Child, ChildEnded
 from app.cli.errors import CommandFailed, Status
 from app.cli.output import say
+from registry.setting_names import variable
 
 if TYPE_CHECKING:
     from registry.settings import Settings
@@ -128,5 +129,5 @@ def _environment(settings: Settings) -> dict[str, str]:
     """The settings as a child reads them."""
     found = {}
     for name, value in settings.model_dump(mode="json").items():
-        found[f"POCKETREC_{name.upper()}"] = value if isinstance(value, str) else json.dumps(value)
+        found[variable(name)] = value if isinstance(value, str) else json.dumps(value)
     return found

@@ -132,6 +132,7 @@ def _set_by(settings: Settings, limits: Limits, found: Mapping[str, Any]) -> str
             names.append("POCKETREC_MEMORY_BYTES")
         else:  # also where neither is set, and the machine's memory is the limit
             names.append("POCKETREC_MAX_JOB_MEMORY_BYTES")
+    # what is told of it is rounded, and may be the limit itself
     if limits.seconds is not None and found["seconds"]["total"]["expected"] >= limits.seconds:
         names.append("POCKETREC_DEADLINE_SECONDS")
     return f". Whoever runs the service sets the limit: {', '.join(names)}" if names else ""

@@ -17,6 +17,7 @@ from app.dependencies import Services
 from reco_core.durations import duration
 from registry import backlog, duties, queues
 from registry.backlog import LiveJobs
+from registry.database import now
 
 CHECK_SECONDS = 5.0
 UNTAKEN_SECONDS = 90.0
@@ -203,7 +204,7 @@ def _is_looked_through(session: Session, queue: str, live: list[LiveJobs], patie
     if any(jobs.queue == queue and not jobs.waiting for jobs in live):
         return True
     looked_at = duties.done_at(session, duties.look_through(queue))
-    return looked_at is not None and (backlog.moment(session) - looked_at).total_seconds() <= patience
+    return looked_at is not None and (now(session) - looked_at).total_seconds() <= patience
 
 
 def _free_bytes(folder: Path) -> int:

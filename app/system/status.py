@@ -12,6 +12,7 @@ from app.responses import ok, problems
 from app.security import Asker
 from registry import backlog, duties, queues
 from registry.backlog import BusyWorker, LiveJobs
+from registry.database import now
 
 router = APIRouter(tags=["system"])
 
@@ -88,13 +89,13 @@ _EXAMPLE = {
 def get_status(services: Wired, principal: Asker) -> StatusView:
     """What waits and runs in each queue, when a worker last looked through it, and which workers are at work."""
     with services.database.read() as session:
-        now = backlog.moment(session)
+        moment = now(session)
         live = backlog.live(session)
         workers = backlog.busy_workers(session)
         looks = {name: duties.done_at(session, duties.look_through(name)) for name in queues.ALL}
     names = [*queues.ALL, *sorted({jobs.queue for jobs in live} - {*queues.ALL})]
     return StatusView(
-        now=now,
+        now=moment,
         queues=[_queue(name, live, looks.get(name)) for name in names],
         workers=[_worker(worker, principal.project) for worker in workers],
     )

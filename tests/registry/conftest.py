@@ -20,6 +20,11 @@ from sqlalchemy import text
 from registry import datasets, jobs, leases, tables
 from registry.database import Database
 from registry.records import Claim, Dataset, FileEntry, Job
+from tests.registry.backup_sources import empty as empty
+from tests.registry.backup_sources import source as source
+from tests.registry.backup_sources import target as target
+from tests.registry.places import at_take as at_take
+from tests.registry.places import place as place
 
 POSTGRESQL = "host=127.0.0.1 user=root dbname=test connect_timeout=3"
 T = TypeVar("T")

@@ -11,104 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from registry import (
     backup,
-    backup_check,
     checkpoints,
-    datasets,
-    duties,
     ids,
     jobs,
     leases,
-    models,
     retries,
     sweeping,
-    tables,
 )
 from registry.blobs import BlobStore
 from registry.database import Database
-from registry.errors import BackupDamaged, BackupInvalid, BackupUnderWay, BlobMissing, TargetNotEmpty
 from registry.migrations.run import differences
-from registry.records import FileEntry
-
-
-class Source:
-    """A service with a dataset, a version, and a job that is half done."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.store = BlobStore(folder / "blobs")
-        self.database = Database(url, blobs=self.store)
-        upload = self.store.put_bytes(b"user,item\nu,i\n")
-        with self.database.write() as session:
-            spec = {"note": "Übung\0"}
-            entry = FileEntry("log.csv", upload.bytes, upload.sha256)
-            dataset = datasets.create(session, name="log", spec=spec, upload=[entry])
-            claim = leases.claim(session, job_id=dataset.validation_job_id, worker="w", lease_seconds=60)
-            assert claim is not None
-            datasets.mark_ready(session, claim, report={}, content_hash="c" * 64, files=[entry])
-            jobs.succeed(session, claim, {})
-            done = jobs.create(session, type="train", dataset_id=dataset.id, config={"seed": 1}, metadata={"k": "v"})
-            claim = leases.claim(session, job_id=done.id, worker="w", lease_seconds=60)
-            assert claim is not None
-        model = self.store.put_bytes(b"model")
-        with self.database.write() as session:
-            jobs.append_log(session, claim, ["one", "two"])
-            jobs.record_epoch(session, claim, 1, {"loss": float("nan"), "ndcg": 0.1 + 0.2})
-            entry = FileEntry("model.tflite", model.bytes, model.sha256)
-            version = models.publish_version(session, claim, model="m", files=[entry], metrics={"a": 1}, manifest={})
-            jobs.succeed(session, claim, models.result_of(version))
-            self.done = done.id
-            self.running = jobs.create(session, type="train", dataset_id=dataset.id, config={}, retry_of=done.id).id
-            self.claim = leases.claim(session, job_id=self.running, worker="w", lease_seconds=0.01)
-            assert self.claim is not None
-        self.checkpoint(b"state 1", 1)
-
-    def checkpoint(self, content: bytes, epoch: int) -> str:
-        blob = self.store.put_bytes(content)
-        with self.database.write() as session:
-            assert self.claim is not None
-            checkpoints.promote_checkpoint(session, self.claim, blob.sha256, blob.bytes, epoch, 0)
-        return blob.sha256
-
-
-def rows(database: Database) -> dict[str, list[Any]]:
-    with database.read() as session:
-        return {
-            table.name: sorted(map(repr, session.execute(select(table)).mappings()))
-            for table in tables.metadata.sorted_tables
-            if table.name not in ("duties", "blobs")
-        }
-
-
-@pytest.fixture
-def source(url, tmp_path):
-    found = Source(url, tmp_path / "source")
-    yield found
-    found.database.dispose()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
-def target(request, tmp_path):
-    """An empty database and store."""
-    url = f"sqlite:///{tmp_path}/target/registry.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("empty_postgresql")
-    store = BlobStore(tmp_path / "target" / "blobs")
-    database = Database(url, blobs=store)
-    yield database, store
-    database.dispose()
-
-
-@pytest.fixture
-def empty(tmp_path):
-    """An empty SQLite database and store, for what is the same on both."""
-    store = BlobStore(tmp_path / "empty" / "blobs")
-    database = Database(f"sqlite:///{tmp_path}/empty/registry.db", blobs=store)
-    yield database, store
-    database.dispose()
+from tests.registry.backup_sources import rows
 
 
 def test_all_comes_back_and_work_goes_on(source, target, tmp_path):
@@ -287,148 +203,6 @@ def test_rows_stay_once_the_manifest_names_them(source, empty, tmp_path, monkeyp
             backup.backup(source.database, source.store, folder)
     backup.restore(*empty, folder)
     assert rows(empty[0]) == rows(source.database)
-
-
-class TestRefusals:
-    def test_a_folder_that_another_service_is_at(self, source, tmp_path):
-        (tmp_path / "b").mkdir()
-        with backup._alone_in(tmp_path / "b"), pytest.raises(BackupUnderWay, match="into"):
-            backup.backup(source.database, source.store, tmp_path / "b")
-        backup.backup(source.database, source.store, tmp_path / "b")
-
-    def test_a_folder_with_something_else(self, source, tmp_path):
-        (tmp_path / "b").mkdir()
-        (tmp_path / "b" / "thesis.tex").touch()
-        with pytest.raises(TargetNotEmpty, match="neither empty nor"):
-            backup.backup(source.database, source.store, tmp_path / "b")
-        assert [path.name for path in (tmp_path / "b").iterdir()] == ["thesis.tex"]
-
-    def test_a_second_one_at_the_same_time(self, source, tmp_path):
-        with source.database.write() as session:
-            duties.take(session, duties.BACKUP, "another", seconds=60)
-        with pytest.raises(BackupUnderWay):
-            backup.backup(source.database, source.store, tmp_path / "b")
-
-    def test_a_database_with_rows(self, source, tmp_path):
-        backup.backup(source.database, source.store, tmp_path / "b")
-        before = rows(source.database)
-        with pytest.raises(TargetNotEmpty, match="has rows"):
-            backup.restore(source.database, BlobStore(tmp_path / "new"), tmp_path / "b")
-        assert rows(source.database) == before
-        assert not (tmp_path / "new").exists()
-
-    def test_a_store_with_other_blobs(self, source, empty, tmp_path):
-        backup.backup(source.database, source.store, tmp_path / "b")
-        empty[1].put_bytes(b"other")
-        with pytest.raises(TargetNotEmpty, match="other blobs"):
-            backup.restore(*empty, tmp_path / "b")
-        assert not Path(str(empty[0].url.database)).exists()
-
-    @pytest.mark.parametrize(
-        ("harm", "error"),
-        [
-            ("row byte", BackupDamaged),
-            ("no rows", BackupDamaged),
-            ("blob byte", BackupDamaged),
-            ("no blob", BackupDamaged),
-            ("manifest byte", BackupDamaged),
-            ("no manifest", BackupInvalid),
-            ("newer", BackupInvalid),
-            ("newer format", BackupInvalid),
-        ],
-    )
-    def test_a_backup_that_is_damaged(self, source, empty, tmp_path, harm, error):
-        folder = tmp_path / "b"
-        made = backup.backup(source.database, source.store, folder)
-        blob = next(path for path in sorted((folder / "blobs" / "sha256").rglob("*")) if path.is_file())
-        table = folder / made.folder / "jobs.jsonl.gz"
-        if harm == "row byte":
-            table.write_bytes(table.read_bytes()[:-1] + b"x")
-        elif harm == "no rows":
-            table.unlink()
-        elif harm == "blob byte":
-            blob.chmod(0o600)
-            blob.write_bytes(b"x" * blob.stat().st_size)
-        elif harm == "no blob":
-            blob.unlink()
-        elif harm == "no manifest":
-            (folder / backup.MANIFEST).unlink()
-        elif harm == "manifest byte":
-            (folder / backup.MANIFEST).write_bytes((folder / backup.MANIFEST).read_bytes()[:-1])
-        else:
-            document = json.loads((folder / backup.MANIFEST).read_text())
-            newer = {"revision": "9999"} if harm == "newer" else {"format": 2, "more": 1}
-            (folder / backup.MANIFEST).write_text(json.dumps({**document, **newer}))
-        for attempt in (lambda: backup_check.check(folder), lambda: backup.restore(*empty, folder)):
-            with pytest.raises(BackupInvalid) as raised:
-                attempt()
-            assert type(raised.value) is error
-            assert "from a backup" not in raised.value.message
-            if error is BackupDamaged:
-                assert raised.value.message.startswith(f"the backup in {folder} is damaged: ")
-                assert "use another backup, such as one of an earlier generation" in raised.value.message
-        if Path(str(empty[0].url.database)).exists():
-            with empty[0].engine.connect() as connection:
-                assert backup.dump.is_empty(connection)
-
-    def test_no_backup_is_made_of_a_damaged_store(self, source, tmp_path):
-        blob = next(path for path in sorted((tmp_path / "source" / "blobs" / "sha256").rglob("*")) if path.is_file())
-        blob.unlink()
-        with pytest.raises(BlobMissing):
-            backup.backup(source.database, source.store, tmp_path / "b")
-        with pytest.raises(BackupInvalid, match="no backup"):
-            backup.load(tmp_path / "b")
-        assert source.database.url is not None
-
-
-def test_a_check_reads_everything_and_changes_nothing(source, tmp_path):
-    folder = tmp_path / "b"
-    made = backup.backup(source.database, source.store, folder)
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    seen = []
-    assert backup_check.check(folder, lambda *progress: seen.append(progress)) == made
-    assert seen[-1] == (3, 3, made.bytes)
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-
-
-def test_a_check_that_finds_several_damaged_blobs_counts_them(source, tmp_path):
-    backup.backup(source.database, source.store, tmp_path / "b")
-    for path in [path for path in (tmp_path / "b" / "blobs" / "sha256").rglob("*") if path.is_file()][:2]:
-        path.chmod(0o600)
-        path.write_bytes(b"x" * path.stat().st_size)
-    with pytest.raises(BackupDamaged, match=r"2 of 3 blobs, such as this one: blob .* is damaged"):
-        backup_check.check(tmp_path / "b")
-
-
-def test_a_check_tries_the_rows(source, tmp_path):
-    """Rows that no database takes, although each file is the one that was written."""
-    made = backup.backup(source.database, source.store, tmp_path / "b")
-    path = tmp_path / "b" / made.folder / "attempts.jsonl.gz"
-    with gzip.open(path) as file:
-        lines = file.read().splitlines()
-    at = json.loads(lines[0]).index("job_id")
-    lines[1] = json.dumps(
-        ["job_nowhere" if place == at else value for place, value in enumerate(json.loads(lines[1]))]
-    ).encode()
-    with gzip.open(path, "wb") as file:
-        file.write(b"\n".join(lines) + b"\n")
-    document = json.loads((tmp_path / "b" / backup.MANIFEST).read_text())
-    for table in document["tables"]:
-        table["sha256"] = backup.dump.sha256_of(tmp_path / "b" / made.folder / f"{table['name']}.jsonl.gz")
-    (tmp_path / "b" / backup.MANIFEST).write_text(json.dumps(document))
-    with pytest.raises(BackupDamaged, match="rows don't fit together"):
-        backup_check.check(tmp_path / "b")
-
-
-def test_a_check_without_room_for_its_database_blames_no_backup(source, tmp_path, monkeypatch):
-    backup.backup(source.database, source.store, tmp_path / "b")
-
-    def full(*_: Any) -> None:
-        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
-
-    monkeypatch.setattr(backup.dump, "read", full)
-    with pytest.raises(OSError, match="disk is full; name another folder by TMPDIR"):
-        backup_check.check(tmp_path / "b")
 
 
 def test_a_restore_that_was_cut_off_is_started_again(source, empty, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import redis
 
-from registry import datasets, jobs, leases
+from registry import datasets, events, jobs, leases
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.records import Claim, FileEntry, Job
@@ -85,6 +85,11 @@ class Service:
     def job(self, job_id: str) -> Job:
         with self.database.read() as session:
             return jobs.get(session, job_id)
+
+    def event_types(self, subject: str) -> list[str]:
+        """The types of all events of a subject, oldest first."""
+        with self.database.read() as session:
+            return [event.type for event in events.list_after(session, subject)]
 
     def claim(self, job_id: str, lease_seconds: float | None = None) -> Claim:
         with self.database.write() as session:
